@@ -1,0 +1,51 @@
+# Run `make` to see the targets.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+T ?= tests
+
+.PHONY: help setup demo run test e2e lint format docs lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY)  ## a virtual environment in .venv with everything locked and installed
+
+$(READY): pyproject.toml requirements/dev.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "endpoints-guard needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $(READY)
+
+demo: setup  ## start the real TLS webhook on the WordPress example, send it good and bad writes, stop
+	$(BIN)/python -m tests.demo
+
+run: setup  ## the same webhook in the foreground, with a curl line to try
+	$(BIN)/python -m tests.demo --foreground
+
+test: setup  ## unit, property and real-socket tests (T=tests/core runs a part)
+	$(BIN)/python -m pytest -m 'not e2e' -n auto $(T)
+
+e2e: setup  ## the same against a real etcd, kube-apiserver and kube-controller-manager
+	$(BIN)/python -m tests.e2e.controlplane --build-only
+	$(BIN)/python -m pytest -m e2e tests/e2e
+
+lint: setup  ## ruff, mypy --strict, import-linter, and that generated documents are current
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup  ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: setup  ## pin every dependency anew, with hashes
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/runtime.txt pyproject.toml
+	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt pyproject.toml
+
+clean:  ## remove what the targets above made in this folder
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -1,0 +1,5 @@
+"""`python -m webhook` is `endpoints-guard`."""
+
+from webhook.cli import main
+
+main()
