@@ -1,0 +1,81 @@
+"""Every example of every rule is a test: documentation that is executed."""
+
+from types import ModuleType
+
+import pytest
+from msgspec.structs import replace
+
+from webhook.cluster.manifests import read_text, state_of
+from webhook.core.engine import judge
+from webhook.core.example_cluster import CLUSTER
+from webhook.core.policy import Policy
+from webhook.core.rule import Example, Rule
+from webhook.core.rules import RULES, BrokenCatalogue, catalogue
+
+EXAMPLES = [
+    pytest.param(example, id=f"{rule.code} {example.name}")
+    for rule in RULES.values()
+    for example in rule.examples
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_an_example_has_exactly_the_findings_that_it_states(example: Example) -> None:
+    state = read_text(f"{CLUSTER}\n---\n{example.state}")
+    writes = read_text(example.write).subjects
+
+    findings = judge(
+        writes[-1], state_of(state), Policy(), old=writes[-2:-1][0] if len(writes) > 1 else None
+    )
+
+    assert not state.unreadable
+    assert tuple(f"{f.rule.code} {f.violation.field}" for f in findings) == example.findings
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_a_rule_reads_well_in_every_place_that_shows_it(rule: Rule) -> None:
+    headline, blank, *rest = rule.rationale.splitlines()
+    assert headline.endswith(".")
+    assert not blank
+    assert len(" ".join(rest)) > 100
+    assert len(rule.remedy) <= 120
+    assert rule.remedy.endswith(".")
+    assert not rule.title.endswith(".")
+
+
+def module(name: str, **contents: object) -> ModuleType:
+    made = ModuleType(f"webhook.core.rules.{name}")
+    vars(made).update(contents)
+    return made
+
+
+GOOD = RULES["EG201"]
+
+BROKEN = {
+    "a file without RULE": ([module("stray")], "no RULE"),
+    "no file at all": ([], "there is no rule"),
+    "the same code twice": (
+        [module("pod_not_selected", RULE=GOOD), module("other", RULE=replace(GOOD, slug="other"))],
+        "is taken",
+    ),
+    "a file not named after its slug": ([module("other", RULE=GOOD)], "named after the slug"),
+    "no rejected example": (
+        [module("pod_not_selected", RULE=replace(GOOD, examples=GOOD.examples[:1]))],
+        "at least one example",
+    ),
+    "no accepted example": (
+        [module("pod_not_selected", RULE=replace(GOOD, examples=GOOD.examples[1:]))],
+        "at least one example",
+    ),
+    "a check for another scope": (
+        [module("pod_not_selected", RULE=replace(GOOD, check=RULES["EG101"].check))],
+        "check must take",
+    ),
+    "no remedy": ([module("pod_not_selected", RULE=replace(GOOD, remedy=""))], "must all be given"),
+}
+
+
+@pytest.mark.parametrize(("modules", "problem"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_catalogue_fails_loudly(modules: list[ModuleType], problem: str) -> None:
+    with pytest.raises(BrokenCatalogue, match=problem):
+        catalogue(modules)

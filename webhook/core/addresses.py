@@ -1,0 +1,159 @@
+"""IP addresses as values: parsed once, compared by meaning, classified by where they lead.
+
+Kubernetes compares addresses as text, while its readers (Go, libc, eBPF, L7 proxies) parse them,
+and not all alike: KEP-4858. Everything else in `core` therefore works on `Address.value`, the
+canonical text of what Go reads, and learns from `Address.ambiguity` when others may read it
+otherwise.
+"""
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from ipaddress import IPv4Address as IPv4
+from ipaddress import IPv6Address as IPv6
+from ipaddress import ip_address, ip_network
+from typing import Final, Literal
+
+from msgspec import Struct
+
+Family = Literal["IPv4", "IPv6"]
+
+
+class Address(Struct, frozen=True, gc=False, kw_only=True):
+    """One address as written, and what it means."""
+
+    text: str
+    """As written in the object."""
+    value: str = ""
+    """Canonical text of what Go's parsers read; empty when the text is no IP address at all."""
+    family: Family | Literal[""] = ""
+    """Family of `value`: an IPv4-mapped IPv6 address is IPv4, as for kube-proxy."""
+    ambiguity: str = ""
+    """Why readers may disagree about the text; empty when they cannot."""
+    special: str = ""
+    """The special range that it lies in, also when wrapped in a translated form; empty for none."""
+    embedded: tuple[str, ...] = ()
+    """IPv4 addresses that a translator (NAT64, 6to4, Teredo, ...) would forward it to."""
+
+    @property
+    def destinations(self) -> tuple[str, ...]:
+        """Every canonical address that traffic to this one may reach."""
+        return (self.value, *self.embedded) if self.value else ()
+
+
+_SPECIAL: Final = tuple(
+    (ip_network(network), name)
+    for network, name in (
+        # Cloud metadata and host services first: their name says more than the range around them.
+        ("169.254.169.254/32", "cloud metadata"),
+        ("100.100.100.200/32", "cloud metadata (Alibaba Cloud)"),
+        ("168.63.129.16/32", "cloud host service (Azure)"),
+        ("192.0.0.192/32", "cloud metadata (Oracle Cloud)"),
+        ("fd00:ec2::/32", "cloud metadata (AWS)"),
+        ("fd20:ce::254/128", "cloud metadata (Google Cloud)"),
+        ("fd00:c1::a9fe:a9fe/128", "cloud metadata (Oracle Cloud)"),
+        ("fd00:42::42/128", "cloud metadata (Scaleway)"),
+        ("0.0.0.0/32", "unspecified"),
+        ("0.0.0.0/8", "this network"),
+        ("127.0.0.0/8", "loopback"),
+        ("169.254.0.0/16", "link-local"),
+        ("224.0.0.0/4", "multicast"),
+        ("255.255.255.255/32", "broadcast"),
+        ("240.0.0.0/4", "reserved"),
+        ("::/128", "unspecified"),
+        ("::1/128", "loopback"),
+        ("fe80::/10", "link-local"),
+        ("fec0::/10", "site-local (deprecated)"),
+        ("ff00::/8", "multicast"),
+    )
+)
+
+_NO_ADDRESS: Final = "it is not an IP address"
+_PLAIN_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+_PLAIN_IPV4: Final = re.compile(rf"(?:{_PLAIN_OCTET}\.){{3}}{_PLAIN_OCTET}", re.ASCII)
+_PADDED_IPV4: Final = re.compile(r"(?:.*:)?\d+\.\d+\.\d+\.\d+", re.ASCII)
+_LEADING_ZEROS: Final = re.compile(r"(?<![\d])0+(?=\d)", re.ASCII)
+
+
+_LONGEST_TEXT: Final = 64
+"""No address is longer; longer text must not fill the cache below."""
+
+
+def parse(text: str) -> Address:
+    """Read an address as Go reads it. Never raises: text that is no address has an empty
+    `value`.
+    """
+    if len(text) > _LONGEST_TEXT:
+        return Address(text=text, ambiguity=_NO_ADDRESS)
+    return _parse(text)
+
+
+@lru_cache(maxsize=16384)
+def _parse(text: str) -> Address:
+    if _PLAIN_IPV4.fullmatch(text):
+        ip = IPv4(text)
+        return Address(text=text, value=text, family="IPv4", special=_special(ip))
+    return _parse_unusual(text)
+
+
+def _parse_unusual(text: str) -> Address:
+    bare, ambiguity = _without_zone_and_zeros(text)
+    try:
+        ip = ip_address(bare)
+    except ValueError:
+        return Address(text=text, ambiguity=ambiguity or _NO_ADDRESS)
+    if isinstance(ip, IPv6) and ip.ipv4_mapped is not None:
+        ip, ambiguity = ip.ipv4_mapped, ambiguity or "IPv4-mapped IPv6 is read as either family"
+    embedded = tuple(dict.fromkeys(_embedded(ip))) if isinstance(ip, IPv6) else ()
+    return Address(
+        text=text,
+        value=str(ip),
+        family="IPv4" if ip.version == 4 else "IPv6",
+        ambiguity=ambiguity,
+        special=_special(ip) or next(filter(None, map(_special, embedded)), ""),
+        embedded=tuple(map(str, embedded)),
+    )
+
+
+def _without_zone_and_zeros(text: str) -> tuple[str, str]:
+    """The text that Go would parse, and why another reader may see something else."""
+    address, percent, _zone = text.partition("%")
+    if percent:
+        return address, "a zone id means something on one host only"
+    if _PADDED_IPV4.fullmatch(text):
+        head, colon, dotted = text.rpartition(":")
+        plain = _LEADING_ZEROS.sub("", dotted)
+        if plain != dotted:
+            return head + colon + plain, "leading zeros are decimal to Go and octal to libc"
+    return text, ""
+
+
+def _special(ip: IPv4 | IPv6) -> str:
+    return next((name for network, name in _SPECIAL if ip in network), "")
+
+
+def _embedded(ip: IPv6) -> Iterator[IPv4]:
+    """The IPv4 addresses inside a translated form.
+
+    RFC 6052 and 8215 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo: server and client), RFC 5214
+    (ISATAP), RFC 4291 (IPv4-compatible).
+    """
+    number = int(ip)
+    if number >> 32 == 0 and number > 1:
+        yield IPv4(number)
+    if number >> 32 == 0x0064_FF9B << 64 or number >> 80 == 0x0064_FF9B_0001:
+        yield from _unless_zero(number & 0xFFFF_FFFF)
+    if number >> 80 == 0x0064_FF9B_0001:  # the /48 layout leaves bits 64 to 71 free
+        yield from _unless_zero((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
+    if ip.sixtofour is not None:
+        yield ip.sixtofour
+    if ip.teredo is not None:
+        yield from ip.teredo
+    if number >> 32 & 0xFDFF_FFFF == 0x0000_5EFE:
+        yield IPv4(number & 0xFFFF_FFFF)
+
+
+def _unless_zero(number: int) -> Iterator[IPv4]:
+    """The local-use NAT64 prefix has several layouts; the unused ones read as 0.0.0.0."""
+    if number:
+        yield IPv4(number)

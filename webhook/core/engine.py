@@ -1,0 +1,204 @@
+"""Judges a write, or an object that is stored: the only caller of rules.
+
+Admission, `check` and `audit` all end up in `judge`; they differ in what they do with its findings,
+so they cannot disagree about an object.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from msgspec import Struct
+
+from webhook.core.claims import Claim, claims, claims_behind, starts_afresh
+from webhook.core.inventory import Inventory
+from webhook.core.objects import (
+    AdmissionRequest,
+    Endpoints,
+    EndpointSlice,
+    ListedAddress,
+    Part,
+    Port,
+)
+from webhook.core.policy import Policy, RuleSet
+from webhook.core.rule import (
+    Action,
+    AddressCase,
+    AddressPortCase,
+    ObjectCase,
+    PortCase,
+    Rule,
+    Violation,
+    address_case,
+)
+
+Subject = Endpoints | EndpointSlice
+
+
+class Verdict(StrEnum):
+    """What becomes of an object."""
+
+    ALLOW = "allow"
+    WARN = "warn"
+    DENY = "deny"
+
+
+class Reason(StrEnum):
+    """Why a decision was taken the way it was."""
+
+    TRUSTED_WRITER = "trusted writer"
+    NOTHING_WRITTEN = "nothing written"
+    """A deletion, or an operation on a subresource."""
+    UNCHANGED = "unchanged"
+    """Addresses, ports, address type and owning Service are as before: metadata only."""
+    JUDGED = "judged"
+
+
+class Finding(Struct, frozen=True, gc=False):
+    """A violation with the action that it got."""
+
+    rule: Rule
+    action: Action
+    violation: Violation
+    old: bool = False
+    """It was there before the update, and is warned about instead of denied."""
+
+
+class Decision(Struct, frozen=True, gc=False):
+    """The answer, with everything it rests on."""
+
+    reason: Reason
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """The most severe of its findings."""
+        if not self.findings:
+            return Verdict.ALLOW
+        worst = max(finding.action.severity for finding in self.findings)
+        if worst == Action.DENY.severity:
+            return Verdict.DENY
+        return Verdict.WARN if worst == Action.WARN.severity else Verdict.ALLOW
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the write may go ahead."""
+        return self.verdict is not Verdict.DENY
+
+
+class Indeterminate(Struct, frozen=True, gc=False):
+    """We cannot tell: the state that the answer depends on could not be read."""
+
+    because: str
+
+
+def decide_by_request(request: AdmissionRequest, policy: Policy) -> Decision | None:
+    """The answer where the request alone gives it, whatever the cluster looks like; else None."""
+    if request.username in policy.trusted_writers:
+        return Decision(Reason.TRUSTED_WRITER)
+    new, old = request.new, request.old
+    if new is None:
+        return Decision(Reason.NOTHING_WRITTEN)
+    if old is not None and new.content == old.content and not starts_afresh(new, old):
+        return Decision(Reason.UNCHANGED)
+    return None
+
+
+def decide(request: AdmissionRequest, inventory: Inventory, policy: Policy) -> Decision:
+    """The answer to a write, against this state of the cluster."""
+    decided = decide_by_request(request, policy)
+    if decided is not None or request.new is None:
+        return decided or Decision(Reason.NOTHING_WRITTEN)
+    old = request.old
+    if old is not None and starts_afresh(request.new, old):
+        old = None
+    return Decision(Reason.JUDGED, judge(request.new, inventory, policy, old=old))
+
+
+def judge(
+    subject: Subject, inventory: Inventory, policy: Policy, *, old: Subject | None = None
+) -> tuple[Finding, ...]:
+    """Everything that is wrong with an object, the gravest first.
+
+    With `old`, violations that rest on claims of that object alone are warnings at the most.
+    """
+    case = ObjectCase(subject, inventory)
+    rules = policy.rule_set(case.ownership)
+    judgement = _Judgement(old)
+    for rule, action in rules.object:
+        violation = rule.check(case)
+        if violation is not None:
+            judgement.add_to_object(rule, action, violation, subject)
+    for part in subject.parts:
+        if part.addresses:
+            _judge_part(judgement, case, rules, part)
+    return judgement.findings()
+
+
+def _judge_part(judgement: "_Judgement", case: ObjectCase, rules: RuleSet, part: Part) -> None:
+    for index, port in enumerate(part.ports):
+        at_port = PortCase(case, part, index)
+        for rule, action in rules.port:
+            violation = rule.check(at_port)
+            if violation is not None:
+                judgement.add(rule, action, violation, part, None, port)
+    for listed in part.addresses:
+        at_address = address_case(case, part, listed)
+        for rule, action in rules.address:
+            violation = rule.check(at_address)
+            if violation is not None:
+                judgement.add(rule, action, violation, part, listed, None)
+        if rules.address_port:
+            _judge_address_ports(judgement, at_address, rules)
+
+
+def _judge_address_ports(judgement: "_Judgement", case: AddressCase, rules: RuleSet) -> None:
+    for index, port in enumerate(case.part.ports):
+        at_port = AddressPortCase(case, index)
+        for rule, action in rules.address_port:
+            violation = rule.check(at_port)
+            if violation is not None:
+                judgement.add(rule, action, violation, case.part, case.listed, port)
+
+
+class _Judgement:
+    """Collects findings; reads the old object only once there is something to find in it."""
+
+    def __init__(self, old: Subject | None) -> None:
+        self._old = old
+        self._old_claims: frozenset[Claim] | None = None
+        self._findings: list[Finding] = []
+
+    def add(
+        self,
+        rule: Rule,
+        action: Action,
+        violation: Violation,
+        part: Part,
+        listed: ListedAddress | None,
+        port: Port | None,
+    ) -> None:
+        old = self._is_old(claims_behind(part, listed, port, rule.facet))
+        self._record(rule, action, violation, old=old)
+
+    def add_to_object(
+        self, rule: Rule, action: Action, violation: Violation, subject: Subject
+    ) -> None:
+        everything = (
+            claim for part in subject.parts for claim in claims_behind(part, None, None, rule.facet)
+        )
+        self._record(rule, action, violation, old=self._is_old(everything))
+
+    def findings(self) -> tuple[Finding, ...]:
+        return tuple(sorted(self._findings, key=lambda f: (-f.action.severity, f.rule.code)))
+
+    def _record(self, rule: Rule, action: Action, violation: Violation, *, old: bool) -> None:
+        if old and action is Action.DENY:
+            action = Action.WARN
+        self._findings.append(Finding(rule, action, violation, old))
+
+    def _is_old(self, behind: Iterator[Claim]) -> bool:
+        if self._old is None:
+            return False
+        if self._old_claims is None:
+            self._old_claims = claims(self._old)
+        return all(claim in self._old_claims for claim in behind)

@@ -1,0 +1,155 @@
+"""What is known of the cluster, indexed by the questions that rules ask.
+
+One writer per kind (an informer, or a reader of manifests) and any number of readers, without a
+lock: every change is a single assignment into a dict, and index entries are replaced, never
+mutated, so a reader sees the state before a change or after it. While an address moves between two
+Pods it may see both or neither; confirm-before-deny covers that (docs/adr/0004).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, TypeVar
+
+from webhook.core.objects import Endpoints, EndpointSlice, Node, ObjectRef, Pod, Service
+
+Key = tuple[str, str]
+"""Namespace and name; the namespace is empty for Nodes."""
+Value = TypeVar("Value")
+
+
+class Index(Generic[Value]):
+    """Objects by something that several of them may share, such as an IP address."""
+
+    def __init__(self, keys: Callable[[Value], Iterable[str]]) -> None:
+        self.keys = keys
+        self.entries: dict[str, tuple[Value, ...]] = {}
+
+    def __getitem__(self, key: str) -> tuple[Value, ...]:
+        return self.entries.get(key, ())
+
+    def add(self, value: Value) -> None:
+        """Make it findable."""
+        for key in self.keys(value):
+            self.entries[key] = (*self.entries.get(key, ()), value)
+
+    def discard(self, value: Value) -> None:
+        """Make it unfindable again; it must be the very object that was added."""
+        for key in self.keys(value):
+            left = tuple(other for other in self.entries.get(key, ()) if other is not value)
+            if left:
+                self.entries[key] = left
+            else:
+                self.entries.pop(key, None)
+
+
+class Table(Generic[Value]):
+    """All objects of one kind, by namespace and name, with their indexes."""
+
+    def __init__(self, key: Callable[[Value], Key], *indexes: Index[Value]) -> None:
+        self._key = key
+        self._indexes = indexes
+        self.objects: dict[Key, Value] = {}
+
+    def apply(self, value: Value) -> None:
+        """Add it, or put it in the place of the object with the same namespace and name."""
+        key = self._key(value)
+        before = self.objects.get(key)
+        if before is value:
+            return
+        # The new entry first: an address that stays with the object is never unfindable.
+        for index in self._indexes:
+            index.add(value)
+        self.objects[key] = value
+        if before is not None:
+            for index in self._indexes:
+                index.discard(before)
+
+    def remove(self, key: Key) -> None:
+        """Forget it; an unknown key is fine."""
+        before = self.objects.pop(key, None)
+        if before is not None:
+            for index in self._indexes:
+                index.discard(before)
+
+    def replace(self, values: Iterable[Value]) -> None:
+        """Make these the only ones; readers never see fewer than are in both."""
+        kept = set()
+        for value in values:
+            kept.add(self._key(value))
+            self.apply(value)
+        for key in [key for key in self.objects if key not in kept]:
+            self.remove(key)
+
+
+class Inventory:
+    """Services, Pods, Nodes, and what publishes endpoints, as far as they are known."""
+
+    def __init__(self) -> None:
+        self._pods_by_ip = Index[Pod](lambda pod: pod.ips)
+        self._pods_by_uid = Index[Pod](lambda pod: (pod.uid,) if pod.uid else ())
+        self._services_by_ip = Index[Service](lambda s: (*s.cluster_ips, *s.public_ips))
+        self._nodes_by_ip = Index[Node](lambda node: node.ips)
+        self.services = Table[Service](lambda s: (s.namespace, s.name), self._services_by_ip)
+        self.pods = Table[Pod](lambda pod: pod.key, self._pods_by_ip, self._pods_by_uid)
+        self.nodes = Table[Node](lambda node: ("", node.name), self._nodes_by_ip)
+        self.endpoints = Table[Endpoints](_metadata_key)
+        self.endpoint_slices = Table[EndpointSlice](_metadata_key)
+        self._tables: Mapping[str, Table[Any]] = {
+            "Service": self.services,
+            "Pod": self.pods,
+            "Node": self.nodes,
+            "Endpoints": self.endpoints,
+            "EndpointSlice": self.endpoint_slices,
+        }
+
+    def apply(self, kind: str, value: object) -> None:
+        """Add or replace one object of this kind."""
+        self._tables[kind].apply(value)
+
+    def remove(self, kind: str, namespace: str, name: str) -> None:
+        """Forget one object of this kind."""
+        self._tables[kind].remove((namespace, name))
+
+    def replace(self, kind: str, values: Iterable[object]) -> None:
+        """Make these the only objects of this kind."""
+        self._tables[kind].replace(values)
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        """The Service of this name."""
+        return self.services.objects.get((namespace, name))
+
+    def pod(self, namespace: str, name: str) -> Pod | None:
+        """The Pod of this name, terminal ones included."""
+        return self.pods.objects.get((namespace, name))
+
+    def pod_with_uid(self, uid: str) -> Pod | None:
+        """The Pod of this uid, whatever its name."""
+        return next(iter(self._pods_by_uid[uid]), None)
+
+    def node(self, name: str) -> Node | None:
+        """The Node of this name."""
+        return self.nodes.objects.get(("", name))
+
+    def published(self, ref: ObjectRef) -> Endpoints | EndpointSlice | None:
+        """The Endpoints or EndpointSlice of this name."""
+        table = self.endpoints if ref.kind == "Endpoints" else self.endpoint_slices
+        return table.objects.get((ref.namespace, ref.name))
+
+    def live_pods_at(self, ip: str) -> tuple[Pod, ...]:
+        """The Pods that hold a canonical address; a terminal Pod holds none (kubernetes#135593)."""
+        pods = self._pods_by_ip[ip]
+        for pod in pods:
+            if pod.terminal:
+                return tuple(pod for pod in pods if not pod.terminal)
+        return pods
+
+    def nodes_at(self, ip: str) -> tuple[Node, ...]:
+        """The Nodes that list a canonical address."""
+        return self._nodes_by_ip[ip]
+
+    def services_at(self, ip: str) -> tuple[Service, ...]:
+        """The Services with this canonical cluster, external or load-balancer address."""
+        return self._services_by_ip[ip]
+
+
+def _metadata_key(value: Endpoints | EndpointSlice) -> Key:
+    return value.metadata.namespace, value.metadata.name

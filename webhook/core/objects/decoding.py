@@ -1,0 +1,90 @@
+"""From JSON bytes, or from plain data that YAML gave, to typed values; errors name the field."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+Value = TypeVar("Value")
+
+
+class InvalidObject(ValueError):
+    """A field has the wrong type or shape. `path` is Kubernetes' way to write it, such as
+    `subsets[0].ports[1].port`; empty when the object as a whole is meant.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{path}: {reason}" if path else reason)
+
+
+_ACRONYMS = {"ip": "IP", "ips": "IPs", "cidr": "CIDR", "cidrs": "CIDRs"}
+
+
+def api_name(field: str) -> str:
+    """The API's spelling of a field: `cluster_ips` is `clusterIPs`, `pod_cidr` is `podCIDR`."""
+    first, *rest = field.split("_")
+    return first + "".join(_ACRONYMS.get(word) or word.capitalize() for word in rest)
+
+
+class ObjectRef(Struct, frozen=True, gc=False, order=True):
+    """How everything names a Kubernetes object."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.kind, self.namespace, self.name)))
+
+
+class Metadata(Struct, frozen=True, gc=False, rename=api_name):
+    """What rules and indexes need of metav1.ObjectMeta."""
+
+    name: str = ""
+    namespace: str = ""
+    generate_name: str = ""
+    uid: str = ""
+    labels: dict[str, str] | None = None
+    annotations: dict[str, str] | None = None
+    deletion_timestamp: str | None = None
+
+
+NO_METADATA = Metadata()
+
+
+def decode(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Value]) -> Value:
+    """JSON to a value. Raises `InvalidObject`, whatever the bytes are."""
+    return _explained(lambda: decoder.decode(data))
+
+
+def convert(data: Any, to: type[Value]) -> Value:
+    """Plain data (dicts, lists, scalars), as a YAML reader gives it, to a value.
+
+    Raises `InvalidObject`. A null counts as absent, as in the API server's own decoder.
+    """
+    return _explained(lambda: msgspec.convert(_without_nulls(data), to, str_keys=True))
+
+
+def _explained(read: Callable[[], Value]) -> Value:
+    try:
+        return read()
+    except msgspec.ValidationError as error:
+        reason, _, path = str(error).partition(" - at `")
+        raise InvalidObject(path.rstrip("`").removeprefix("$").lstrip("."), reason) from None
+    except msgspec.DecodeError as error:
+        raise InvalidObject("", f"not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidObject("", "nested too deeply") from None
+    except UnicodeDecodeError:
+        raise InvalidObject("", "not UTF-8") from None
+
+
+def _without_nulls(data: Any) -> Any:
+    if isinstance(data, dict):
+        return {key: _without_nulls(value) for key, value in data.items() if value is not None}
+    if isinstance(data, list):
+        return [_without_nulls(item) for item in data]
+    return data

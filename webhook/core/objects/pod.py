@@ -1,0 +1,139 @@
+"""Pods: one compact value each, since a cluster has 150,000 of them."""
+
+from collections.abc import Mapping
+from sys import intern
+from typing import Final
+
+from msgspec import Struct, json
+
+from webhook.core.addresses import parse
+from webhook.core.objects.decoding import NO_METADATA, Metadata, api_name
+
+TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
+
+
+class ContainerPort(Struct, frozen=True, gc=False, rename=api_name):
+    """A declared port; only named ones matter, because numbers need no declaration."""
+
+    name: str = ""
+    protocol: str = "TCP"
+    container_port: int = 0
+
+
+class Pod(Struct, frozen=True, gc=False, kw_only=True):
+    """A Pod, compactly."""
+
+    namespace: str
+    name: str
+    uid: str = ""
+    node_name: str = ""
+    ips: tuple[str, ...] = ()
+    """Canonical, at most one of each family."""
+    labels: Mapping[str, str] = {}
+    ready: bool = False
+    terminal: bool = False
+    """Succeeded or Failed: it holds no address any more, whatever its status says."""
+    deleting: bool = False
+    hostname: str = ""
+    subdomain: str = ""
+    host_network: bool = False
+    ports: tuple[ContainerPort, ...] = ()
+    """Named ports in the order in which targetPort is resolved."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Namespace and name."""
+        return self.namespace, self.name
+
+    def port_number(self, target_port: int | str, protocol: str) -> int | None:
+        """What a Service's targetPort means on this Pod; None when it has no such named port.
+
+        Source: endpointslice util FindPort: a number is taken as it is, declared or not; a name is
+        looked up in the containers, then in the restartable init containers.
+        """
+        if isinstance(target_port, int):
+            return target_port
+        for port in self.ports:
+            if port.name == target_port and port.protocol == protocol:
+                return port.container_port
+        return None
+
+
+class _Container(Struct, frozen=True, gc=False, rename=api_name):
+    ports: tuple[ContainerPort, ...] | None = None
+    restart_policy: str = ""
+
+
+class _Spec(Struct, frozen=True, gc=False, rename=api_name):
+    node_name: str = ""
+    hostname: str = ""
+    subdomain: str = ""
+    host_network: bool = False
+    containers: tuple[_Container, ...] | None = None
+    init_containers: tuple[_Container, ...] | None = None
+
+
+class _Condition(Struct, frozen=True, gc=False):
+    type: str = ""
+    status: str = ""
+
+
+class _PodIP(Struct, frozen=True, gc=False):
+    ip: str = ""
+
+
+class _Status(Struct, frozen=True, gc=False, rename=api_name):
+    phase: str = ""
+    conditions: tuple[_Condition, ...] | None = None
+    pod_ip: str = ""
+    pod_ips: tuple[_PodIP, ...] | None = None
+
+
+class WirePod(Struct, frozen=True, gc=False):
+    """core/v1 Pod as it stands on the wire."""
+
+    metadata: Metadata = NO_METADATA
+    spec: _Spec = _Spec()
+    status: _Status = _Status()
+
+    def compact(self) -> Pod:
+        """The value that rules and indexes use. Strings that many Pods share are kept once."""
+        metadata, spec, status = self.metadata, self.spec, self.status
+        labels = (metadata.labels or {}).items()
+        return Pod(
+            namespace=intern(metadata.namespace),
+            name=metadata.name,
+            uid=metadata.uid,
+            node_name=intern(spec.node_name),
+            ips=_ips(status),
+            labels={intern(key): intern(value) for key, value in labels},
+            ready=_ready(status),
+            terminal=status.phase in TERMINAL_PHASES,
+            deleting=metadata.deletion_timestamp is not None,
+            hostname=spec.hostname,
+            subdomain=intern(spec.subdomain),
+            host_network=spec.host_network,
+            ports=_ports(spec),
+        )
+
+
+POD_DECODER: Final = json.Decoder(WirePod)
+
+
+def _ips(status: _Status) -> tuple[str, ...]:
+    """podIPs, unless podIP contradicts them: then podIP alone (core/v1 conversion)."""
+    listed = tuple(entry.ip for entry in status.pod_ips or ())
+    if status.pod_ip and listed[:1] != (status.pod_ip,):
+        listed = (status.pod_ip,)
+    return tuple(filter(None, (parse(text).value for text in listed)))
+
+
+def _ready(status: _Status) -> bool:
+    first = next((entry for entry in status.conditions or () if entry.type == "Ready"), None)
+    return first is not None and first.status == "True"
+
+
+def _ports(spec: _Spec) -> tuple[ContainerPort, ...]:
+    sidecars = (c for c in spec.init_containers or () if c.restart_policy == "Always")
+    containers = (*(spec.containers or ()), *sidecars)
+    return tuple(port for c in containers for port in c.ports or () if port.name)

@@ -1,0 +1,126 @@
+"""What `check` found, as text for people and as the JSON that other programs rely on."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from webhook.core.engine import Finding, Verdict
+from webhook.core.objects import ObjectRef
+from webhook.core.rule import Action
+
+JSON_VERSION: Final = 1
+
+
+class Judged(Struct, frozen=True, kw_only=True):
+    """One object with its verdict and everything found in it."""
+
+    ref: ObjectRef
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+class Unread(Struct, frozen=True, kw_only=True):
+    """Something that should have been judged or known, but could not be read."""
+
+    place: str
+    field: str
+    reason: str
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """The outcome of one run."""
+
+    objects: tuple[Judged, ...]
+    unreadable: tuple[Unread, ...] = ()
+
+    def count(self, verdict: Verdict) -> int:
+        """How many objects got this verdict."""
+        return sum(judged.verdict is verdict for judged in self.objects)
+
+    def has_finding_at(self, action: Action) -> bool:
+        """Whether there is a finding of this action or a graver one."""
+        findings = (finding for judged in self.objects for finding in judged.findings)
+        return any(finding.action.severity >= action.severity for finding in findings)
+
+
+def as_json(report: Report) -> str:
+    """The contract for programs: see the README for its fields."""
+    rules = Counter(f.rule.code for judged in report.objects for f in judged.findings)
+    document = {
+        "version": JSON_VERSION,
+        "objects": [_object(judged) for judged in report.objects],
+        "unreadable": [msgspec.to_builtins(unread) for unread in report.unreadable],
+        "summary": {
+            "objects": len(report.objects),
+            "denied": report.count(Verdict.DENY),
+            "warned": report.count(Verdict.WARN),
+            "findings": dict(sorted(rules.items())),
+            "unreadable": len(report.unreadable),
+        },
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+def _object(judged: Judged) -> dict[str, Any]:
+    return {
+        "kind": judged.ref.kind,
+        "namespace": judged.ref.namespace,
+        "name": judged.ref.name,
+        "verdict": judged.verdict,
+        "findings": [_finding(finding) for finding in judged.findings],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "rule": finding.rule.code,
+        "slug": finding.rule.slug,
+        "action": finding.action,
+        "field": finding.violation.field,
+        "message": finding.violation.message,
+        "detail": finding.violation.detail,
+    }
+
+
+def as_text(report: Report) -> str:
+    """For people: a line for each object, its findings below it, the totals last."""
+    return "\n".join(_lines(report)) + "\n"
+
+
+def _lines(report: Report) -> Iterator[str]:
+    for judged in report.objects:
+        ref = judged.ref
+        yield f"{judged.verdict:<5}  {ref.kind} {ref.namespace}/{ref.name}"
+        yield from _finding_lines(judged.findings)
+    for unread in report.unreadable:
+        yield f"error  {unread.place}: " + ": ".join(filter(None, (unread.field, unread.reason)))
+    yield _totals(report)
+
+
+def _finding_lines(findings: Iterable[Finding]) -> Iterator[str]:
+    for finding in findings:
+        rule, violation = finding.rule, finding.violation
+        before = " (was there before)" if finding.old else ""
+        yield f"       {finding.action:<5} {rule.code} {rule.slug} at {violation.field}{before}"
+        detail = f" ({violation.detail})" if violation.detail else ""
+        yield f"             {violation.message}{detail}"
+        if finding.action is Action.DENY:
+            yield f"             -> {rule.remedy}"
+
+
+def _totals(report: Report) -> str:
+    total = len(report.objects)
+    objects = f"{total} object{'' if total == 1 else 's'}"
+    counts = ", ".join(
+        f"{report.count(verdict)} {word}"
+        for verdict, word in (
+            (Verdict.DENY, "denied"),
+            (Verdict.WARN, "warned"),
+            (Verdict.ALLOW, "allowed"),
+        )
+    )
+    unread = f", {len(report.unreadable)} unreadable" if report.unreadable else ""
+    return f"{objects}: {counts}{unread}"

@@ -1,0 +1,259 @@
+"""What a rule is, what it may look at, and what it may say.
+
+A rule is a file in `webhook/core/rules`: prose (its docstring), one function, and examples. The
+function looks at one case, which is the object, one of its ports, one of its addresses, or one
+address with one port, and returns a `Violation` or None. It sees nothing else, least of all other
+rules.
+"""
+
+from collections.abc import Callable, Mapping
+from enum import Enum, StrEnum
+from functools import cached_property
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.core.inventory import Inventory
+from webhook.core.objects import (
+    Endpoints,
+    EndpointSlice,
+    ListedAddress,
+    Node,
+    Part,
+    Pod,
+    Port,
+    Service,
+    TargetRef,
+)
+
+
+class Action(StrEnum):
+    """What happens when a rule is broken, in the words of ValidatingAdmissionPolicy."""
+
+    DENY = "deny"
+    WARN = "warn"
+    AUDIT = "audit"
+    OFF = "off"
+
+    @property
+    def severity(self) -> int:
+        """Orders actions: deny is the highest."""
+        return _SEVERITY[self]
+
+
+_SEVERITY: Final = {Action.OFF: 0, Action.AUDIT: 1, Action.WARN: 2, Action.DENY: 3}
+
+
+class Ownership(StrEnum):
+    """Who is to write the endpoints."""
+
+    SELECTOR = "selector"
+    """The Service selects Pods, so the control plane writes them and they must agree with it."""
+    MANUAL = "manual"
+    """No selector, or no Service at all: whoever may write them decides, within the address
+    rules.
+    """
+
+
+class Scope(Enum):
+    """What a rule is asked about; the engine calls it once for each."""
+
+    OBJECT = "object"
+    PORT = "port"
+    ADDRESS = "address"
+    ADDRESS_PORT = "address and port"
+
+
+class Violation(Struct, frozen=True, gc=False):
+    """What is wrong, and where.
+
+    Everything in it may reach the writer, so it never names a Pod, Node or namespace that is not
+    the writer's own; `private` may, and goes to the log and the audit only.
+    """
+
+    field: str
+    message: str
+    """One sentence, without the rule's name."""
+    detail: str = ""
+    """Facts for whoever has to mend it."""
+    private: str = ""
+    malformed: bool = False
+    """The value itself is ambiguous or malformed (code 422), not merely forbidden (403)."""
+
+
+class ObjectCase:
+    """An object with its Service and everything known of the cluster."""
+
+    def __init__(self, subject: Endpoints | EndpointSlice, inventory: Inventory) -> None:
+        self.subject = subject
+        self.inventory = inventory
+        self.namespace: str = subject.metadata.namespace
+        self.service: Service | None = (
+            inventory.service(self.namespace, subject.service_name)
+            if subject.service_name
+            else None
+        )
+        selects = self.service is not None and self.service.has_selector
+        self.ownership = Ownership.SELECTOR if selects else Ownership.MANUAL
+
+    @cached_property
+    def has_addresses(self) -> bool:
+        """Whether there is anything to judge; leader-election Endpoints have no address."""
+        return any(part.addresses for part in self.subject.parts)
+
+
+class PortCase(Struct, frozen=True, gc=False):
+    """One port of one part."""
+
+    object: ObjectCase
+    part: Part
+    index: int
+
+    @property
+    def port(self) -> Port:
+        """The port in question."""
+        return self.part.ports[self.index]
+
+    @property
+    def path(self) -> str:
+        """Path of the port."""
+        return f"{self.part.ports_path}[{self.index}]"
+
+
+class AddressCase(Struct):
+    """One address, with the Pods that hold it."""
+
+    object: ObjectCase
+    part: Part
+    listed: ListedAddress
+    own_pods: tuple[Pod, ...]
+    """Live Pods of the object's namespace that hold the address."""
+    target_pod: Pod | None
+    """The Pod of the object's namespace that targetRef names, whatever it holds."""
+    pod: Pod | None
+    """The Pod that stands behind the address: one that the Service selects, or, where there is no
+    selector, one of the namespace; the one in targetRef where several share the address."""
+
+    @property
+    def text(self) -> str:
+        """The address as written."""
+        return self.listed.address.text
+
+    @property
+    def target_ref(self) -> TargetRef | None:
+        """What the writer says the address belongs to."""
+        return self.listed.target_ref
+
+    def violation(self, message: str, *, detail: str = "", private: str = "") -> Violation:
+        """A violation at the address."""
+        return Violation(self.listed.path, message, detail, private)
+
+    def violation_at(self, field: str, message: str, *, detail: str = "") -> Violation:
+        """A violation at another field of the same entry, such as `targetRef.name`."""
+        return Violation(f"{self.listed.endpoint_path}.{field}", message, detail)
+
+    def target_node(self) -> Node | None:
+        """The Node that targetRef names, if it is a Node of this cluster."""
+        ref = self.listed.target_ref
+        if ref is None or ref.kind != "Node":
+            return None
+        return self.object.inventory.node(ref.name)
+
+
+def address_case(case: ObjectCase, part: Part, listed: ListedAddress) -> AddressCase:
+    """Gather what is known of one address."""
+    inventory, namespace = case.inventory, case.namespace
+    holders = inventory.live_pods_at(listed.address.value) if listed.address.value else ()
+    own = tuple([pod for pod in holders if pod.namespace == namespace])
+    target = _target_pod(case, listed.target_ref)
+    return AddressCase(case, part, listed, own, target, _pod_behind(case, own, target))
+
+
+def _target_pod(case: ObjectCase, ref: TargetRef | None) -> Pod | None:
+    if ref is None or not is_pod_ref(ref) or ref.namespace not in ("", case.namespace):
+        return None
+    pod = case.inventory.pod(case.namespace, ref.name)
+    if pod is None or (ref.uid and ref.uid != pod.uid):
+        return None
+    return pod
+
+
+def _pod_behind(case: ObjectCase, own: tuple[Pod, ...], target: Pod | None) -> Pod | None:
+    if case.ownership is Ownership.SELECTOR:
+        assert case.service is not None  # noqa: S101 - what SELECTOR means
+        selects = case.service.selects
+        own = tuple([pod for pod in own if selects(pod.labels)])
+    if target in own:
+        return target
+    return own[0] if own else None
+
+
+def is_pod_ref(ref: TargetRef) -> bool:
+    """Whether targetRef means a core/v1 Pod."""
+    return ref.kind == "Pod" and ref.api_version in ("", "v1")
+
+
+class AddressPortCase(Struct, frozen=True, gc=False):
+    """One address together with one of the ports at which it is offered."""
+
+    address: AddressCase
+    index: int
+
+    @property
+    def port(self) -> Port:
+        """The port in question."""
+        return self.address.part.ports[self.index]
+
+    @property
+    def path(self) -> str:
+        """Path of the port; the address is named in the message."""
+        return f"{self.address.part.ports_path}[{self.index}]"
+
+
+class Facet(StrEnum):
+    """A field beyond address, port and targetRef on which a rule's verdict depends.
+
+    A violation counts as old only if this field was the same before, too.
+    """
+
+    NODE_NAME = "nodeName"
+    HOSTNAME = "hostname"
+    READY = "ready"
+
+
+class Example(Struct, frozen=True, kw_only=True):
+    """A write and what all rules together say of it: documentation, unit test and e2e case at
+    once.
+    """
+
+    name: str
+    write: str
+    """YAML of one Endpoints or EndpointSlice; the one before it, if any, is the old object."""
+    state: str = ""
+    """YAML of what the cluster holds beyond the WordPress example."""
+    findings: tuple[str, ...] = ()
+    """Each as `CODE path`; empty when every rule is content."""
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """One entry of the catalogue."""
+
+    code: str
+    slug: str
+    title: str
+    rationale: str
+    """Markdown: what the rule protects, and when it is legitimate to turn it off."""
+    remedy: str
+    """One sentence for the writer: the way out."""
+    default: Mapping[Ownership, Action]
+    """Default action for each kind of ownership to which the rule applies."""
+    scope: Scope
+    check: Callable[..., Violation | None]
+    """Takes the case class of `scope`; the catalogue checks the annotation at import."""
+    examples: tuple[Example, ...]
+    facet: Facet | None = None
+
+
+def both(action: Action) -> Mapping[Ownership, Action]:
+    """The same default, selector or not."""
+    return {Ownership.SELECTOR: action, Ownership.MANUAL: action}

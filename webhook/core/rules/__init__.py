@@ -1,0 +1,80 @@
+"""THE CATALOGUE: one file per rule, found by listing this folder.
+
+Discovery fails loudly, at import: a file without a `RULE`, a code or slug used twice, a rule
+without an accepted and a rejected example, or a check for another scope would otherwise be a hole
+that nobody sees.
+"""
+
+import pkgutil
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from inspect import get_annotations
+from types import MappingProxyType, ModuleType
+from typing import Final
+
+from webhook.core.rule import (
+    AddressCase,
+    AddressPortCase,
+    ObjectCase,
+    PortCase,
+    Rule,
+    Scope,
+)
+
+_CASES: Final = {
+    Scope.OBJECT: ObjectCase,
+    Scope.PORT: PortCase,
+    Scope.ADDRESS: AddressCase,
+    Scope.ADDRESS_PORT: AddressPortCase,
+}
+
+
+class BrokenCatalogue(Exception):
+    """A rule file is incomplete or clashes with another. Names the file and what to change."""
+
+
+def catalogue(modules: Iterable[ModuleType]) -> Mapping[str, Rule]:
+    """The rules of these modules by code, in the order of their codes. Raises `BrokenCatalogue`."""
+    rules: dict[str, Rule] = {}
+    for module in modules:
+        rule = _rule(module)
+        clash = next(
+            (r for r in rules.values() if rule.slug == r.slug or rule.code == r.code), None
+        )
+        if clash is not None:
+            raise BrokenCatalogue(f"{module.__name__}: {rule.code} {rule.slug} is taken by {clash}")
+        rules[rule.code] = rule
+    if not rules:
+        raise BrokenCatalogue("there is no rule: the engine would allow everything")
+    return MappingProxyType({code: rules[code] for code in sorted(rules)})
+
+
+def _rule(module: ModuleType) -> Rule:
+    rule = getattr(module, "RULE", None)
+    problem = _problem(module, rule) if isinstance(rule, Rule) else "it defines no RULE"
+    if problem:
+        raise BrokenCatalogue(f"{module.__name__}: {problem}")
+    assert isinstance(rule, Rule)
+    return rule
+
+
+def _problem(module: ModuleType, rule: Rule) -> str:
+    expected = _CASES[rule.scope]
+    takes = get_annotations(rule.check).get("case")
+    if module.__name__.rpartition(".")[2] != rule.slug.replace("-", "_"):
+        return f"the file must be named after the slug {rule.slug}"
+    if takes is not expected:
+        return f"check must take case: {expected.__name__} for scope {rule.scope.name}"
+    if not all((rule.title, rule.rationale, rule.remedy, rule.default)):
+        return "title, rationale, remedy and default action must all be given"
+    own = f"{rule.code} "
+    rejects = [any(f.startswith(own) for f in example.findings) for example in rule.examples]
+    if all(rejects) or not any(rejects):
+        return "it needs at least one example that it accepts and one that it rejects"
+    return ""
+
+
+RULES: Final = catalogue(
+    import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
+)
+"""Every rule by its code."""

@@ -1,0 +1,56 @@
+"""No loopback, link-local, multicast, broadcast, reserved or cloud metadata address.
+
+None of them is a backend. Loopback reaches the proxy's own host (CVE-2020-8558), link-local the
+cloud's metadata server and with it the node's credentials. The API server refuses loopback,
+link-local and some multicast on new objects (CVE-2021-25737), and nothing else of this list: not
+100.100.100.200, 168.63.129.16, fd00:ec2::254, nor broadcast, nor the translated spellings (NAT64,
+6to4, Teredo, IPv4-mapped) of any of them. All are unwrapped here.
+"""
+
+from webhook.core.rule import Action, AddressCase, Example, Rule, Scope, Violation, both
+
+
+def check(case: AddressCase) -> Violation | None:
+    address = case.listed.address
+    if not address.special:
+        return None
+    inner = f" (it wraps {', '.join(address.embedded)})" if address.embedded else ""
+    return case.violation(f"{case.text} is a {address.special} address{inner}")
+
+
+RULE = Rule(
+    code="EG505",
+    slug="special-address",
+    title="No special address",
+    rationale=__doc__,
+    remedy="Use an address that belongs to a host.",
+    default=both(Action.DENY),
+    scope=Scope.ADDRESS,
+    check=check,
+    examples=(
+        Example(
+            name="an ordinary external address",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 198.51.100.7}]
+  ports: [{name: mysql, port: 3306}]
+""",
+        ),
+        Example(
+            name="the metadata servers of two clouds",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 169.254.169.254}, {ip: 100.100.100.200}]
+  ports: [{name: mysql, port: 3306}]
+""",
+            findings=(
+                "EG505 subsets[0].addresses[0].ip",
+                "EG505 subsets[0].addresses[1].ip",
+            ),
+        ),
+    ),
+)

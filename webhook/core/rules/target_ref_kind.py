@@ -1,0 +1,78 @@
+"""targetRef names a Pod.
+
+Every reader of endpoints expects a core/v1 Pod there. On a Service without a selector a Node is
+fine too when it lists the address, as the kubelet endpoints of the Prometheus operator do; other
+kinds only earn a warning there.
+"""
+
+from webhook.core.rule import (
+    Action,
+    AddressCase,
+    Example,
+    Ownership,
+    Rule,
+    Scope,
+    Violation,
+    is_pod_ref,
+)
+
+
+def check(case: AddressCase) -> Violation | None:
+    ref = case.target_ref
+    if ref is None or is_pod_ref(ref):
+        return None
+    kind = ref.kind or "(no kind given)"
+    if ref.kind != "Node" or case.object.ownership is Ownership.SELECTOR:
+        return case.violation_at("targetRef.kind", f"targetRef is a {kind}, not a Pod")
+    node = case.target_node()
+    if node is not None and case.listed.address.value in node.ips:
+        return None
+    message = f"targetRef is Node {ref.name}, which does not list {case.text}"
+    return case.violation_at("targetRef.kind", message)
+
+
+RULE = Rule(
+    code="EG305",
+    slug="target-ref-kind",
+    title="targetRef names a Pod",
+    rationale=__doc__,
+    remedy="Reference the Pod that serves the address, or leave targetRef out of manual endpoints.",
+    default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
+    scope=Scope.ADDRESS,
+    check=check,
+    examples=(
+        Example(
+            name="a Pod",
+            write="""\
+kind: Endpoints
+metadata: {name: wordpress, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 40.0.4.3, targetRef: {kind: Pod, name: wordpress-dccb8668f-5dfjc}}]
+  ports: [{port: 80}]
+""",
+        ),
+        Example(
+            name="a Deployment",
+            write="""\
+kind: Endpoints
+metadata: {name: wordpress, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 40.0.4.3, targetRef: {kind: Deployment, name: wordpress}}]
+  ports: [{port: 80}]
+""",
+            findings=("EG305 subsets[0].addresses[0].targetRef.kind",),
+        ),
+        Example(
+            name="a Node that does not list the address",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses:
+  - {ip: 198.51.100.7, targetRef: {kind: Node, name: 244dee94-bfa7-4413-9135-34f902040d7e}}
+  ports: [{name: mysql, port: 3306}]
+""",
+            findings=("EG305 subsets[0].addresses[0].targetRef.kind",),
+        ),
+    ),
+)

@@ -1,0 +1,50 @@
+"""Endpoints of a Service with a selector name their Pods.
+
+The control plane always sets targetRef with kind, namespace, name and uid. Without it nobody can
+tell later whether the Pod that was meant is still the Pod that holds the address: addresses are
+reused, uids are not (kubernetes#109414). Manual endpoints need none.
+"""
+
+from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+
+
+def check(case: AddressCase) -> Violation | None:
+    if case.target_ref is not None:
+        return None
+    detail = f"Pod {case.pod.name} holds {case.text}" if case.pod is not None else ""
+    return case.violation_at("targetRef", f"{case.text} has no targetRef", detail=detail)
+
+
+RULE = Rule(
+    code="EG301",
+    slug="target-ref-missing",
+    title="Endpoints name their Pods",
+    rationale=__doc__,
+    remedy="Add a targetRef with the Pod's kind, namespace, name and uid.",
+    default={Ownership.SELECTOR: Action.DENY},
+    scope=Scope.ADDRESS,
+    check=check,
+    examples=(
+        Example(
+            name="manual endpoints need none",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 198.51.100.7}]
+  ports: [{name: mysql, port: 3306}]
+""",
+        ),
+        Example(
+            name="the right Pod, but unnamed",
+            write="""\
+kind: Endpoints
+metadata: {name: wordpress, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 40.0.4.3}]
+  ports: [{port: 80}]
+""",
+            findings=("EG301 subsets[0].addresses[0].targetRef",),
+        ),
+    ),
+)
