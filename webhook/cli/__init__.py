@@ -1,0 +1,74 @@
+"""WIRES. The command line: reads flags, connects the parts, prints, and sets the exit code.
+
+Exit codes, for every command: 0 nothing to deny; 1 a finding at or above --fail-on; 2 wrong usage,
+policy or input; 3 the state of the cluster could not be read.
+"""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Final
+
+import click
+
+from webhook import __version__
+
+EXIT_FINDINGS: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_UNREAD: Final = 3
+
+_COMMANDS: Final = {
+    "serve": "answer admission reviews over TLS: the webhook itself",
+    "check": "judge Endpoints and EndpointSlices in files before they are applied",
+    "explain": "say what a rule means",
+    "rules": "list the rules",
+    "certs": "make certificates for development",
+    "demo": "start the webhook on an example and send it good and bad writes",
+}
+
+
+class _Commands(click.Group):
+    """Imports a command when it is called: the Kubernetes client alone takes a third of a
+    second.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"webhook.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(
+    cls=_Commands,
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "auto_envvar_prefix": "ENDPOINTS_GUARD",
+    },
+)
+@click.version_option(__version__, prog_name="endpoints-guard")
+def cli() -> None:
+    """Check that Endpoints and EndpointSlices lead where their Service says.
+
+    Kubernetes lets whoever may write them send the traffic of a Service anywhere (CVE-2021-25740).
+    This is the admission webhook that stops it, and the same judgement for manifests.
+
+    \b
+    Try it:  endpoints-guard demo
+    Check:   kubectl get svc,pods,endpoints -o yaml | endpoints-guard check -f -
+
+    Every option can be set by an environment variable too, such as ENDPOINTS_GUARD_SERVE_LISTEN.
+    """
+
+
+def main() -> None:
+    """Run, under the name by which kubectl called us, if it did."""
+    as_plugin = Path(sys.argv[0]).name.startswith("kubectl-")
+    cli(prog_name="kubectl endpoints-guard" if as_plugin else "endpoints-guard")

@@ -1,0 +1,129 @@
+"""`endpoints-guard check`: what admission would say of manifests, before they are applied."""
+
+import sys
+from collections.abc import Callable, Iterable
+from typing import Final, TextIO
+
+import click
+
+from webhook.cli import EXIT_FINDINGS, EXIT_USAGE
+from webhook.cluster.manifests import Manifests, read_paths, state_of
+from webhook.core.engine import decide
+from webhook.core.inventory import Inventory
+from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
+from webhook.core.policy import Policy
+from webhook.core.report import Judged, Report, Unread, as_json, as_text
+from webhook.core.rule import Action
+
+_FORMATS: Final[dict[str, Callable[[Report], str]]] = {"text": as_text, "json": as_json}
+
+
+@click.command()
+@click.option(
+    "-f",
+    "--filename",
+    "paths",
+    metavar="PATH",
+    multiple=True,
+    required=True,
+    help="File, folder or - (standard input) with what to judge; may be repeated.",
+)
+@click.option(
+    "--state",
+    "state_paths",
+    metavar="PATH",
+    multiple=True,
+    help="Further state to judge against: Services, Pods, Nodes, and the objects as they are now.",
+)
+@click.option("--user", default="", help="Judge as if this user wrote, by full name.")
+@click.option("--group", "groups", multiple=True, help="A group of that user; may be repeated.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(list(_FORMATS)),
+    default="text",
+    show_default=True,
+    help="text for people; json is a contract for programs.",
+)
+@click.option(
+    "--output-file", type=click.File("w", lazy=True), default="-", help="Write the report there."
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["deny", "warn"]),
+    default="deny",
+    show_default=True,
+    help="Exit with 1 when there is a finding of this action or a graver one.",
+)
+def command(
+    *,
+    paths: tuple[str, ...],
+    state_paths: tuple[str, ...],
+    user: str,
+    groups: tuple[str, ...],
+    output: str,
+    output_file: TextIO,
+    fail_on: str,
+) -> None:
+    """Judge the Endpoints and EndpointSlices in files, as the webhook would.
+
+    The Services, Pods and Nodes in the same input are the cluster to judge against, together with
+    those in --state. An object that --state already holds is what the write replaces: only what is
+    new in it can be denied, as at admission.
+
+    \b
+    endpoints-guard check -f manifests/
+    endpoints-guard check -f endpoints.yaml --state now.yaml
+    kubectl get svc,pods,endpoints -o yaml | endpoints-guard check -f -
+
+    Exit code: 0 nothing to deny, 1 findings, 2 something could not be read.
+    """
+    written, state = read_paths(paths), read_paths(state_paths)
+    report = judge_manifests(written, state, user=user, groups=groups)
+    output_file.write(_FORMATS[output](report))
+    if not report.objects:
+        click.echo("there was no Endpoints or EndpointSlice to judge", err=True)
+    sys.exit(_exit_code(report, Action(fail_on)))
+
+
+def judge_manifests(
+    written: Manifests, state: Manifests, *, user: str = "", groups: tuple[str, ...] = ()
+) -> Report:
+    """What admission would say of these writes, one after the other, in this state."""
+    before, inventory = state_of(state), state_of(state)
+    written.add_to(inventory)
+    judged = (_judge(each, before, inventory, user, groups) for each in written.subjects)
+    return Report(objects=tuple(judged), unreadable=tuple(_unread((state, written))))
+
+
+def _judge(
+    subject: Endpoints | EndpointSlice,
+    before: Inventory,
+    inventory: Inventory,
+    user: str,
+    groups: tuple[str, ...],
+) -> Judged:
+    old = before.published(subject.ref)
+    request = AdmissionRequest(
+        ref=subject.ref,
+        operation="CREATE" if old is None else "UPDATE",
+        username=user,
+        groups=groups,
+        new=subject,
+        old=old,
+    )
+    decision = decide(request, inventory, Policy())
+    return Judged(ref=subject.ref, verdict=decision.verdict, findings=decision.findings)
+
+
+def _unread(sources: Iterable[Manifests]) -> Iterable[Unread]:
+    for manifests in sources:
+        for each in manifests.unreadable:
+            place = f"{each.file}, document {each.document}" if each.document else each.file
+            yield Unread(place=place, field=each.field, reason=each.reason)
+
+
+def _exit_code(report: Report, fail_on: Action) -> int:
+    if report.unreadable:
+        return EXIT_USAGE
+    return EXIT_FINDINGS if report.has_finding_at(fail_on) else 0
