@@ -21,10 +21,10 @@ $(READY): pyproject.toml requirements/dev.txt
 	touch $(READY)
 
 demo: setup  ## start the real TLS webhook on the WordPress example, send it good and bad writes, stop
-	$(BIN)/python -m tests.demo
+	$(BIN)/endpoints-guard demo
 
 run: setup  ## the same webhook in the foreground, with a curl line to try
-	$(BIN)/python -m tests.demo --foreground
+	$(BIN)/endpoints-guard demo --foreground
 
 test: setup  ## unit, property and real-socket tests (T=tests/core runs a part)
 	$(BIN)/python -m pytest -m 'not e2e' -n auto $(T)

@@ -6,10 +6,10 @@ apiserver's webhook/request/admissionreview.go, webhook/errors/statuserror.go an
 filters/warning.go.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
-import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, json, structs
 
 from webhook.core.engine import Decision, Finding
 from webhook.core.objects import (
@@ -21,7 +21,6 @@ from webhook.core.objects import (
     decode,
 )
 from webhook.core.objects.decoding import api_name
-from webhook.core.objects.endpoints import ENDPOINT_SLICE_DECODER, ENDPOINTS_DECODER
 from webhook.core.objects.request import Operation
 from webhook.core.rule import Action
 
@@ -31,9 +30,9 @@ LINE_LIMIT: Final = 256
 MESSAGE_LINES: Final = 10
 ANNOTATION_LIMIT: Final = 4096
 
-_DECODERS: Final = {
-    ("", "v1", "Endpoints"): ENDPOINTS_DECODER,
-    ("discovery.k8s.io", "v1", "EndpointSlice"): ENDPOINT_SLICE_DECODER,
+_DECODERS: Final[Mapping[tuple[str, str, str], json.Decoder[Endpoints | EndpointSlice | None]]] = {
+    ("", "v1", "Endpoints"): json.Decoder(Endpoints | None),
+    ("discovery.k8s.io", "v1", "EndpointSlice"): json.Decoder(EndpointSlice | None),
 }
 
 
@@ -83,8 +82,8 @@ class _Review(Struct, frozen=True, gc=False, rename=api_name):
     request: _Request
 
 
-_REVIEW_DECODER: Final = msgspec.json.Decoder(_Review)
-_ENCODER: Final = msgspec.json.Encoder()
+_REVIEW_DECODER: Final = json.Decoder(_Review)
+_ENCODER: Final = json.Encoder()
 
 
 def parse_review(body: bytes) -> Review:
@@ -122,13 +121,13 @@ def _admission_request(wire: _Request) -> AdmissionRequest:
 
 def _subject(wire: _Request, raw: Raw, field: str) -> Endpoints | EndpointSlice:
     path = f"request.{field}"
-    if bytes(raw[:4]) == b"null":
-        raise InvalidReview(path, f"it is missing, but the operation is {wire.operation}")
     decoder = _DECODERS[wire.kind.group, wire.kind.version, wire.kind.kind]
     try:
-        subject: Endpoints | EndpointSlice = decode(raw, decoder)  # type: ignore[arg-type]
+        subject = decode(raw, decoder)
     except InvalidObject as error:
         raise InvalidReview(f"{path}.{error.path}".rstrip("."), error.reason) from None
+    if subject is None:
+        raise InvalidReview(path, f"it is missing, but the operation is {wire.operation}")
     return _named_by(wire, subject)
 
 
@@ -138,8 +137,8 @@ def _named_by(wire: _Request, subject: Endpoints | EndpointSlice) -> Endpoints |
     name = metadata.name or wire.name
     if (metadata.namespace, metadata.name) == (wire.namespace, name):
         return subject
-    named = msgspec.structs.replace(metadata, namespace=wire.namespace, name=name)
-    return msgspec.structs.replace(subject, metadata=named)
+    named = structs.replace(metadata, namespace=wire.namespace, name=name)
+    return structs.replace(subject, metadata=named)
 
 
 def render_review(review: Review, decision: Decision) -> bytes:
@@ -187,8 +186,8 @@ def _message(denied: list[Finding]) -> str:
     ]
     if len(denied) > MESSAGE_LINES:
         lines.append(f"... {len(denied) - MESSAGE_LINES} more in status.details.causes")
-    remedies = dict.fromkeys(finding.rule for finding in denied)
-    lines += [f"{rule.code}: {rule.remedy}" for rule in remedies]
+    remedies = {finding.rule.code: finding.rule.remedy for finding in denied}
+    lines += [f"{code}: {remedy}" for code, remedy in remedies.items()]
     return "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar, Final
 
-from msgspec import Struct, json
+from msgspec import Struct
 
 from webhook.core.addresses import Address, parse
 from webhook.core.objects.decoding import NO_METADATA, Metadata, ObjectRef, api_name
@@ -191,10 +191,6 @@ class EndpointSlice(Struct, frozen=True, dict=True, rename=api_name):
             address_type=self.address_type or "IPv4",
         )
         return (part,)
-
-
-ENDPOINTS_DECODER: Final = json.Decoder(Endpoints)
-ENDPOINT_SLICE_DECODER: Final = json.Decoder(EndpointSlice)
 
 
 def _ref(kind: str, metadata: Metadata) -> ObjectRef:
