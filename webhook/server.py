@@ -14,7 +14,7 @@ import msgspec
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
-from webhook.cluster.state import State
+from webhook.cluster.state import Condition, Confirmed, State
 from webhook.core.admission import InvalidReview, parse_review, render_review
 from webhook.core.engine import Decision, Indeterminate, decide, decide_by_request
 from webhook.core.objects import AdmissionRequest
@@ -32,8 +32,8 @@ ANSWER_MARGIN_SECONDS: Final = 0.5
 _TIMEOUT: Final = re.compile(r"(\d{1,4})(ms|s|m)?", re.ASCII)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
 
-Problems = Callable[[], dict[str, str]]
-"""What keeps the process from being ready, by part; empty when it is."""
+Conditions = Callable[[], tuple[Condition, ...]]
+"""How every part of the process is doing."""
 
 
 class Judge:
@@ -51,31 +51,31 @@ class Judge:
         if decided is not None:
             return decided
         known = self._state.known()
-        if not isinstance(known, Indeterminate):
-            decided = decide(asked, known, policy)
-            if decided.allowed:
-                return decided
-        return self._confirmed(asked, decided or known, policy, deadline)
+        if isinstance(known, Indeterminate):
+            return known
+        decided = decide(asked, known, policy)
+        if decided.allowed or asked.new is None:
+            return decided
+        fresh = self._state.confirmed(asked.new, deadline)
+        if fresh is None:
+            return decided
+        return self._judged_anew(asked, fresh, policy)
 
-    def _confirmed(
-        self,
-        asked: AdmissionRequest,
-        first: Decision | Indeterminate | Any,
-        policy: Policy,
-        deadline: float,
+    def _judged_anew(
+        self, asked: AdmissionRequest, fresh: Confirmed | Indeterminate, policy: Policy
     ) -> Decision | Indeterminate:
-        fresh = self._state.confirmed(asked, deadline)
-        if fresh is None or isinstance(fresh, Indeterminate):
-            return fresh or first
-        decided = decide(asked, fresh, policy)
-        self._telemetry.confirmed(first if isinstance(first, Decision) else None, decided)
+        if isinstance(fresh, Indeterminate):
+            return fresh
+        decided = decide(asked, fresh.inventory, policy)
+        self._telemetry.confirmed(upheld=not decided.allowed)
+        if decided.allowed and not fresh.complete:
+            return Indeterminate("too many owners of addresses would have to be read anew")
         return decided
 
 
-def create_app(judge: Judge, telemetry: Telemetry, problems: Problems) -> Flask:
+def create_app(judge: Judge, telemetry: Telemetry, conditions: Conditions) -> Flask:
     """The application behind the TLS port."""
     app = Flask("endpoints-guard", static_folder=None)
-    # One route with its methods checked here: Flask would answer HTML, and count nothing.
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
 
     @app.post("/validate")
@@ -97,11 +97,11 @@ def create_app(judge: Judge, telemetry: Telemetry, problems: Problems) -> Flask:
             response.headers["Allow"] = error.get_response().headers["Allow"]
         return response
 
-    _add_probes(app, problems)
+    _add_probes(app, conditions)
     return app
 
 
-def create_health_app(telemetry: Telemetry, problems: Problems) -> Flask:
+def create_health_app(telemetry: Telemetry, conditions: Conditions) -> Flask:
     """The application behind the plain port: probes and metrics."""
     app = Flask("endpoints-guard-health", static_folder=None)
 
@@ -109,21 +109,22 @@ def create_health_app(telemetry: Telemetry, problems: Problems) -> Flask:
     def metrics() -> Response:
         return Response(telemetry.exposition(), content_type=METRICS_TYPE)
 
-    _add_probes(app, problems)
+    _add_probes(app, conditions)
     return app
 
 
-def _add_probes(app: Flask, problems: Problems) -> None:
+def _add_probes(app: Flask, conditions: Conditions) -> None:
     @app.get("/livez")
     def livez() -> Response:
         return Response("ok\n", content_type="text/plain")
 
     @app.get("/readyz")
     def readyz() -> Response:
-        found = problems()
-        lines = [f"[-] {part}: {problem}" for part, problem in sorted(found.items())]
-        text = "\n".join(lines) if found else "ok"
-        return Response(text + "\n", status=503 if found else 200, content_type="text/plain")
+        found = conditions()
+        ready = all(condition.ready for condition in found)
+        lines = [f"[{'+' if c.ready else '-'}] {c.part}: {c.text}" for c in found]
+        text = "\n".join([*lines, "ready" if ready else "not ready", ""])
+        return Response(text, status=200 if ready else 503, content_type="text/plain")
 
 
 _EXPLANATIONS: Final = {

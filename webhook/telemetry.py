@@ -11,7 +11,7 @@ import msgspec
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from webhook.core.admission import Review, sentence
-from webhook.core.engine import Decision, Indeterminate, Reason
+from webhook.core.engine import Decision, Indeterminate
 
 LOG: Final = logging.getLogger("endpoints_guard")
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -81,10 +81,9 @@ class Telemetry:
                 "denied %s by %s", request.ref, request.username, extra=_facts(review, decision)
             )
 
-    def confirmed(self, before: Decision | None, after: Decision) -> None:
+    def confirmed(self, *, upheld: bool) -> None:
         """Count a live read: did it uphold the denial that the cache gave?"""
-        upheld = "upheld" if not after.allowed else "overturned"
-        self._confirmations.labels(upheld if before is not None else "first answer").inc()
+        self._confirmations.labels("upheld" if upheld else "overturned").inc()
 
     def could_not_tell(self, review: Review, outcome: Indeterminate) -> None:
         """Count and log an answer that had to be put off."""
@@ -153,6 +152,3 @@ def configure_logging(stream: Any, *, json: bool) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines() if json else ReadableLines())
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-
-
-__all__ = ["METRICS_TYPE", "Reason", "Telemetry", "configure_logging"]

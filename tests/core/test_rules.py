@@ -5,10 +5,11 @@ from types import ModuleType
 import pytest
 from msgspec.structs import replace
 
+from webhook.cluster.documents import load_document
 from webhook.cluster.manifests import read_text, state_of
 from webhook.core.engine import judge
 from webhook.core.example_cluster import CLUSTER
-from webhook.core.policy import Policy
+from webhook.core.policy import parse_policy
 from webhook.core.rule import Example, Rule
 from webhook.core.rules import RULES, BrokenCatalogue, catalogue
 
@@ -24,8 +25,13 @@ def test_an_example_has_exactly_the_findings_that_it_states(example: Example) ->
     state = read_text(f"{CLUSTER}\n---\n{example.state}")
     writes = read_text(example.write).subjects
 
+    policy = parse_policy(load_document(example.policy) or {})
     findings = judge(
-        writes[-1], state_of(state), Policy(), old=writes[-2:-1][0] if len(writes) > 1 else None
+        writes[-1],
+        state_of(state),
+        policy,
+        old=writes[-2:-1][0] if writes[1:] else None,
+        writer="mallory",
     )
 
     assert not state.unreadable

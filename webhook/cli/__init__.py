@@ -13,10 +13,6 @@ import click
 
 from webhook import __version__
 
-EXIT_FINDINGS: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_UNREAD: Final = 3
-
 _COMMANDS: Final = {
     "serve": "answer admission reviews over TLS: the webhook itself",
     "check": "judge Endpoints and EndpointSlices in files before they are applied",

@@ -2,13 +2,15 @@
 
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final, TextIO
 
 import click
 
-from webhook.cli import EXIT_FINDINGS, EXIT_USAGE
+from webhook.cli.policies import policy_option, policy_source
+from webhook.cli.problems import EXIT_FINDINGS, EXIT_USAGE
 from webhook.cluster.manifests import Manifests, read_paths, state_of
-from webhook.core.engine import decide
+from webhook.core.engine import Decision, decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.policy import Policy
@@ -35,6 +37,7 @@ _FORMATS: Final[dict[str, Callable[[Report], str]]] = {"text": as_text, "json": 
     multiple=True,
     help="Further state to judge against: Services, Pods, Nodes, and the objects as they are now.",
 )
+@policy_option
 @click.option("--user", default="", help="Judge as if this user wrote, by full name.")
 @click.option("--group", "groups", multiple=True, help="A group of that user; may be repeated.")
 @click.option(
@@ -59,6 +62,7 @@ def command(
     *,
     paths: tuple[str, ...],
     state_paths: tuple[str, ...],
+    policy: Path | None,
     user: str,
     groups: tuple[str, ...],
     output: str,
@@ -79,7 +83,8 @@ def command(
     Exit code: 0 nothing to deny, 1 findings, 2 something could not be read.
     """
     written, state = read_paths(paths), read_paths(state_paths)
-    report = judge_manifests(written, state, user=user, groups=groups)
+    rules = policy_source(policy).current()
+    report = judge_manifests(written, state, rules, user=user, groups=groups)
     output_file.write(_FORMATS[output](report))
     if not report.objects:
         click.echo("there was no Endpoints or EndpointSlice to judge", err=True)
@@ -87,24 +92,26 @@ def command(
 
 
 def judge_manifests(
-    written: Manifests, state: Manifests, *, user: str = "", groups: tuple[str, ...] = ()
+    written: Manifests,
+    state: Manifests,
+    policy: Policy,
+    *,
+    user: str = "",
+    groups: tuple[str, ...] = (),
 ) -> Report:
     """What admission would say of these writes, one after the other, in this state."""
     before, inventory = state_of(state), state_of(state)
     written.add_to(inventory)
-    judged = (_judge(each, before, inventory, user, groups) for each in written.subjects)
+    requests = (_request(each, before, user, groups) for each in written.subjects)
+    judged = (_judged(request, decide(request, inventory, policy)) for request in requests)
     return Report(objects=tuple(judged), unreadable=tuple(_unread((state, written))))
 
 
-def _judge(
-    subject: Endpoints | EndpointSlice,
-    before: Inventory,
-    inventory: Inventory,
-    user: str,
-    groups: tuple[str, ...],
-) -> Judged:
+def _request(
+    subject: Endpoints | EndpointSlice, before: Inventory, user: str, groups: tuple[str, ...]
+) -> AdmissionRequest:
     old = before.published(subject.ref)
-    request = AdmissionRequest(
+    return AdmissionRequest(
         ref=subject.ref,
         operation="CREATE" if old is None else "UPDATE",
         username=user,
@@ -112,8 +119,10 @@ def _judge(
         new=subject,
         old=old,
     )
-    decision = decide(request, inventory, Policy())
-    return Judged(ref=subject.ref, verdict=decision.verdict, findings=decision.findings)
+
+
+def _judged(request: AdmissionRequest, decision: Decision) -> Judged:
+    return Judged(ref=request.ref, verdict=decision.verdict, findings=decision.findings)
 
 
 def _unread(sources: Iterable[Manifests]) -> Iterable[Unread]:

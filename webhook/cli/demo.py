@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess  # it starts this very program
@@ -209,10 +210,9 @@ def _server(directory: Path) -> Iterator[int]:
 
 def _port_of(process: "subprocess.Popen[bytes]", log: Path) -> int:
     for _ in range(_START_SECONDS * 20):
-        for line in log.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            if "listen" in entry:
-                return int(entry["listen"].rpartition(":")[2])
+        listening = re.search(r'"listen":"[^"]*:(\d+)"', log.read_text(encoding="utf-8"))
+        if listening:
+            return int(listening[1])
         try:
             process.wait(timeout=0.05)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,7 @@
 """`endpoints-guard serve`: the webhook."""
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -9,16 +10,19 @@ import click
 
 from certs.pki import CertificateProblem
 from certs.serving import CertificateFiles, ServingCertificate
-from webhook.cli import EXIT_USAGE
+from webhook.cli.cluster import cluster_options, connect
+from webhook.cli.policies import policy_option, policy_source
+from webhook.cli.problems import UsageProblem
+from webhook.cluster.live import LiveCluster
 from webhook.cluster.manifests import read_paths, state_of
-from webhook.cluster.state import FixedState, State
-from webhook.core.policy import Policy
+from webhook.cluster.policies import PolicySource
+from webhook.cluster.state import Condition, FixedState, State
 from webhook.gateway import GatewaySettings, Limits, Listen, ListenError
 from webhook.gateway import serve as serve_gateway
 from webhook.server import MAX_BODY_BYTES, Judge, create_app, create_health_app
 from webhook.telemetry import LOG, Telemetry, configure_logging
 
-_POLICY: Final = Policy()
+_SERVER_TEXTS: Final = {False: "listening", True: "stopping"}
 
 
 class _Listen(click.ParamType[Listen]):
@@ -72,11 +76,12 @@ class _Listen(click.ParamType[Listen]):
     metavar="FILE",
     help="Answer only callers with a certificate signed by one of these CAs.",
 )
+@policy_option
+@cluster_options
 @click.option(
     "--state",
     "state_paths",
     multiple=True,
-    required=True,
     metavar="PATH",
     help="Judge against these manifests instead of a cluster; file, folder or - (standard input).",
 )
@@ -108,6 +113,9 @@ def command(
     tls_cert: Path,
     tls_key: Path,
     client_ca: Path | None,
+    policy: Path | None,
+    kubeconfig: str | None,
+    context: str | None,
     state_paths: tuple[str, ...],
     threads: int,
     drain_seconds: float,
@@ -115,13 +123,20 @@ def command(
 ) -> None:
     """Answer AdmissionReviews of Endpoints and EndpointSlices over TLS.
 
+    The cluster to judge against is the one that this Pod runs in, or else the one of the
+    kubeconfig; with --state it is a folder of manifests.
+
     \b
+    endpoints-guard serve --tls-cert tls/tls.crt --tls-key tls/tls.key
+    \b
+    Without a cluster:
     endpoints-guard certs issue -d tls
     endpoints-guard serve --tls-cert tls/tls.crt --tls-key tls/tls.key --state manifests/
     """
     readable = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     configure_logging(sys.stderr, json=not readable)
     files = CertificateFiles(certificate=tls_cert, key=tls_key)
+    rules = policy_source(policy)
     try:
         certificate = ServingCertificate(
             clock=lambda: datetime.now(UTC), files=files, client_ca=client_ca
@@ -132,53 +147,67 @@ def command(
             limits=Limits(threads=threads, max_body_bytes=MAX_BODY_BYTES),
             drain_seconds=drain_seconds,
         )
-        sys.exit(_run(settings, certificate, _fixed_state(state_paths)))
+        if state_paths:
+            sys.exit(_run(settings, certificate, rules, _fixed_state(state_paths)))
+        cluster = LiveCluster(connect(kubeconfig, context, connections=threads))
+        sys.exit(_run(settings, certificate, rules, cluster, on_worker_start=cluster.start))
     except (CertificateProblem, ListenError) as error:
-        raise _UnusableError(str(error)) from error
-
-
-class _UnusableError(click.ClickException):
-    """The process cannot start with what it was given."""
-
-    exit_code = EXIT_USAGE
+        raise UsageProblem(str(error)) from error
 
 
 def _fixed_state(paths: tuple[str, ...]) -> State:
     manifests = read_paths(paths)
     if manifests.unreadable:
-        raise _UnusableError("\n".join(map(str, manifests.unreadable)))
+        raise UsageProblem("\n".join(map(str, manifests.unreadable)))
     return FixedState(inventory=state_of(manifests))
 
 
-def _run(settings: GatewaySettings, certificate: ServingCertificate, state: State) -> int:
+def _run(
+    settings: GatewaySettings,
+    certificate: ServingCertificate,
+    rules: PolicySource,
+    state: State,
+    on_worker_start: Callable[[], None] = lambda: None,
+) -> int:
     telemetry, draining = Telemetry(), False
 
-    def problems() -> dict[str, str]:
-        found = {**state.problems(), **_certificate_problem(certificate)}
-        return {**found, "server": "it is stopping"} if draining else found
+    def conditions() -> tuple[Condition, ...]:
+        server = Condition(part="server", ready=not draining, text=_SERVER_TEXTS[draining])
+        own = (server, _certificate_condition(certificate), _policy_condition(rules))
+        return (*own, *state.conditions())
 
     def drain() -> None:
         nonlocal draining
         draining = True
 
-    judge = Judge(state, lambda: _POLICY, telemetry)
+    judge = Judge(state, rules.current, telemetry)
     return serve_gateway(
         settings,
-        app=create_app(judge, telemetry, problems),
-        health_app=create_health_app(telemetry, problems),
+        app=create_app(judge, telemetry, conditions),
+        health_app=create_health_app(telemetry, conditions),
         tls_context=certificate.context,
         on_listening=_announce,
+        on_worker_start=on_worker_start,
         on_drain=drain,
     )
 
 
-def _certificate_problem(certificate: ServingCertificate) -> dict[str, str]:
-    info = certificate.facts().certificate
-    if info is None:
-        return {"certificate": "there is none yet"}
-    if info.not_after <= datetime.now(UTC):
-        return {"certificate": f"it expired at {info.not_after:%Y-%m-%d %H:%M} UTC"}
-    return {}
+def _certificate_condition(certificate: ServingCertificate) -> Condition:
+    facts = certificate.facts()
+    if facts.certificate is None:
+        return Condition(part="certificate", ready=False, text="there is none yet")
+    until = f"{facts.certificate.not_after:%Y-%m-%d %H:%M} UTC"
+    ready = facts.certificate.not_after > datetime.now(UTC)
+    text = f"valid until {until}" if ready else f"expired at {until}"
+    if facts.last_error:
+        text = f"{text}; not in use yet: {facts.last_error}"
+    return Condition(part="certificate", ready=ready, text=text)
+
+
+def _policy_condition(rules: PolicySource) -> Condition:
+    facts = rules.facts()
+    text = f"last good one in force: {facts.last_error}" if facts.last_error else facts.source
+    return Condition(part="policy", ready=True, text=text)
 
 
 def _announce(listening: tuple[str, int], health: tuple[str, int] | None) -> None:

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
+from webhook.cluster.documents import NotYaml, load_document
 from webhook.core.inventory import Inventory
 from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject, convert
 from webhook.core.objects.node import WireNode
@@ -19,11 +18,6 @@ from webhook.core.objects.pod import WirePod
 from webhook.core.objects.service import WireService
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
-
-try:
-    from yaml import CSafeLoader as _Loader
-except ImportError:  # a PyYAML built without libyaml: slower, the same result
-    from yaml import SafeLoader as _Loader  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,11 +123,9 @@ def _read_documents(text: str, file: str) -> Iterator[_Item]:
     number = 0
     for number, chunk in enumerate(_documents(text), 1):
         try:
-            data = yaml.load(chunk, Loader=_Loader)
-        except (yaml.YAMLError, ValueError) as error:
-            yield Unreadable(file=file, document=number, field="", reason=_yaml_reason(error))
-        except RecursionError:
-            yield Unreadable(file=file, document=number, field="", reason="nested too deeply")
+            data = load_document(chunk)
+        except NotYaml as error:
+            yield Unreadable(file=file, document=number, field="", reason=str(error))
         else:
             yield from _read_object(data, file, number, "")
 
@@ -147,12 +139,6 @@ def _documents(text: str) -> Iterator[str]:
             if document.strip():
                 yield "\n" * begun + document
             begun = index + 1
-
-
-def _yaml_reason(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    return f"not YAML or JSON: line {mark.line + 1}: {problem}" if mark else f"not YAML: {problem}"
 
 
 def _read_object(data: Any, file: str, number: int, path: str) -> Iterator[_Item]:

@@ -1,12 +1,31 @@
 """Where the facts for a verdict come from: the one question that the server asks a cluster."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from webhook.core.engine import Indeterminate
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest
+from webhook.core.objects import Endpoints, EndpointSlice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """How a part of the process is doing: a line of /readyz."""
+
+    part: str
+    ready: bool
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """What one write depends on, read a moment ago."""
+
+    inventory: Inventory
+    complete: bool = True
+    """False when there was more to read than is read for one write: what is here is true, but an
+    allowing verdict may lack something.
+    """
 
 
 class State(Protocol):
@@ -16,15 +35,15 @@ class State(Protocol):
         """What is in memory: fast, complete, and possibly a moment old."""
 
     def confirmed(
-        self, request: AdmissionRequest, deadline: float
-    ) -> Inventory | Indeterminate | None:
-        """What this write depends on, read anew before `deadline` (of `time.monotonic`).
+        self, subject: Endpoints | EndpointSlice, deadline: float
+    ) -> Confirmed | Indeterminate | None:
+        """What this object depends on, read anew before `deadline` (of `time.monotonic`).
 
         None when there is nothing newer than what `known` gives.
         """
 
-    def problems(self) -> Mapping[str, str]:
-        """What keeps the state from being complete, by part; empty when ready."""
+    def conditions(self) -> tuple[Condition, ...]:
+        """How complete and how fresh it is, part by part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,15 +51,14 @@ class FixedState:
     """Manifests or a snapshot in the place of a cluster: never late, never incomplete."""
 
     inventory: Inventory
-    _no_problems: Mapping[str, str] = field(default_factory=dict)
 
     def known(self) -> Inventory:
         """All that there is."""
         return self.inventory
 
-    def confirmed(self, request: AdmissionRequest, deadline: float) -> None:
+    def confirmed(self, subject: Endpoints | EndpointSlice, deadline: float) -> None:
         """Nothing is newer."""
 
-    def problems(self) -> Mapping[str, str]:
-        """None, ever."""
-        return self._no_problems
+    def conditions(self) -> tuple[Condition, ...]:
+        """Always ready."""
+        return (Condition(part="state", ready=True, text="from files"),)

@@ -30,15 +30,22 @@ class Address(Struct, frozen=True, gc=False, kw_only=True):
     """Family of `value`: an IPv4-mapped IPv6 address is IPv4, as for kube-proxy."""
     ambiguity: str = ""
     """Why readers may disagree about the text; empty when they cannot."""
+    number: int = 0
+    """`value` as an integer, for comparison with ranges."""
     special: str = ""
     """The special range that it lies in, also when wrapped in a translated form; empty for none."""
-    embedded: tuple[str, ...] = ()
+    embedded: tuple["Address", ...] = ()
     """IPv4 addresses that a translator (NAT64, 6to4, Teredo, ...) would forward it to."""
 
     @property
-    def destinations(self) -> tuple[str, ...]:
-        """Every canonical address that traffic to this one may reach."""
-        return (self.value, *self.embedded) if self.value else ()
+    def version(self) -> int:
+        """4 or 6, for `value`; 0 when there is none."""
+        return {"IPv4": 4, "IPv6": 6}.get(self.family, 0)
+
+    @property
+    def destinations(self) -> tuple["Address", ...]:
+        """Every address that traffic to this one may reach: itself first, then the embedded."""
+        return (self, *self.embedded) if self.value else ()
 
 
 _SPECIAL: Final = tuple(
@@ -92,7 +99,7 @@ def parse(text: str) -> Address:
 def _parse(text: str) -> Address:
     if _PLAIN_IPV4.fullmatch(text):
         ip = IPv4(text)
-        return Address(text=text, value=text, family="IPv4", special=_special(ip))
+        return _address(text, ip)
     return _parse_unusual(text)
 
 
@@ -105,13 +112,21 @@ def _parse_unusual(text: str) -> Address:
     if isinstance(ip, IPv6) and ip.ipv4_mapped is not None:
         ip, ambiguity = ip.ipv4_mapped, ambiguity or "IPv4-mapped IPv6 is read as either family"
     embedded = tuple(dict.fromkeys(_embedded(ip))) if isinstance(ip, IPv6) else ()
+    return _address(text, ip, ambiguity, tuple(_address(str(inner), inner) for inner in embedded))
+
+
+def _address(
+    text: str, ip: IPv4 | IPv6, ambiguity: str = "", embedded: tuple[Address, ...] = ()
+) -> Address:
+    special = _special(ip) or next((inner.special for inner in embedded if inner.special), "")
     return Address(
         text=text,
         value=str(ip),
         family="IPv4" if ip.version == 4 else "IPv6",
         ambiguity=ambiguity,
-        special=_special(ip) or next(filter(None, map(_special, embedded)), ""),
-        embedded=tuple(map(str, embedded)),
+        number=int(ip),
+        special=special,
+        embedded=embedded,
     )
 
 

@@ -111,18 +111,28 @@ def decide(request: AdmissionRequest, inventory: Inventory, policy: Policy) -> D
     old = request.old
     if old is not None and starts_afresh(request.new, old):
         old = None
-    return Decision(Reason.JUDGED, judge(request.new, inventory, policy, old=old))
+    found = judge(request.new, inventory, policy, old=old, writer=request.username)
+    exempt = policy.exempt_rules(request)
+    if exempt:
+        found = tuple(finding for finding in found if finding.rule.code not in exempt)
+    return Decision(Reason.JUDGED, found)
 
 
 def judge(
-    subject: Subject, inventory: Inventory, policy: Policy, *, old: Subject | None = None
+    subject: Subject,
+    inventory: Inventory,
+    policy: Policy,
+    *,
+    old: Subject | None = None,
+    writer: str = "",
 ) -> tuple[Finding, ...]:
     """Everything that is wrong with an object, the gravest first.
 
     With `old`, violations that rest on claims of that object alone are warnings at the most.
     """
-    case = ObjectCase(subject, inventory)
-    rules = policy.rule_set(case.ownership)
+    in_force = policy.in_force(subject.metadata.namespace)
+    case = ObjectCase(subject, inventory, limits=in_force.limits, writer=writer)
+    rules = in_force.rule_sets[case.ownership]
     judgement = _Judgement(old)
     for rule, action in rules.object:
         violation = rule.check(case)
@@ -192,7 +202,7 @@ class _Judgement:
         return tuple(sorted(self._findings, key=lambda f: (-f.action.severity, f.rule.code)))
 
     def _record(self, rule: Rule, action: Action, violation: Violation, *, old: bool) -> None:
-        if old and action is Action.DENY:
+        if (old or violation.mild) and action is Action.DENY:
             action = Action.WARN
         self._findings.append(Finding(rule, action, violation, old))
 

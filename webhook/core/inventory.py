@@ -7,13 +7,27 @@ Pods it may see both or neither; confirm-before-deny covers that (docs/adr/0004)
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
+from webhook.core.addresses import Address
 from webhook.core.objects import Endpoints, EndpointSlice, Node, ObjectRef, Pod, Service
+from webhook.core.ranges import RangeIndex
 
 Key = tuple[str, str]
 """Namespace and name; the namespace is empty for Nodes."""
 Value = TypeVar("Value")
+Indexed_contra = TypeVar("Indexed_contra", contravariant=True)
+
+
+API_SERVER: Final[Key] = ("default", "kubernetes")
+"""The Service whose endpoints are the API servers themselves."""
+
+
+class _Findable(Protocol[Indexed_contra]):
+    """What a table keeps current with its objects."""
+
+    def add(self, value: Indexed_contra, /) -> None: ...
+    def discard(self, value: Indexed_contra, /) -> None: ...
 
 
 class Index(Generic[Value]):
@@ -44,7 +58,7 @@ class Index(Generic[Value]):
 class Table(Generic[Value]):
     """All objects of one kind, by namespace and name, with their indexes."""
 
-    def __init__(self, key: Callable[[Value], Key], *indexes: Index[Value]) -> None:
+    def __init__(self, key: Callable[[Value], Key], *indexes: _Findable[Value]) -> None:
         self._key = key
         self._indexes = indexes
         self.objects: dict[Key, Value] = {}
@@ -88,11 +102,13 @@ class Inventory:
         self._pods_by_uid = Index[Pod](lambda pod: (pod.uid,) if pod.uid else ())
         self._services_by_ip = Index[Service](lambda s: (*s.cluster_ips, *s.public_ips))
         self._nodes_by_ip = Index[Node](lambda node: node.ips)
+        self._node_ranges = RangeIndex[Node](lambda node: node.pod_cidrs)
+        self._api_servers = Index[Endpoints | EndpointSlice](_api_server_addresses)
         self.services = Table[Service](lambda s: (s.namespace, s.name), self._services_by_ip)
         self.pods = Table[Pod](lambda pod: pod.key, self._pods_by_ip, self._pods_by_uid)
-        self.nodes = Table[Node](lambda node: ("", node.name), self._nodes_by_ip)
-        self.endpoints = Table[Endpoints](_metadata_key)
-        self.endpoint_slices = Table[EndpointSlice](_metadata_key)
+        self.nodes = Table[Node](lambda node: ("", node.name), self._nodes_by_ip, self._node_ranges)
+        self.endpoints = Table[Endpoints](_metadata_key, self._api_servers)
+        self.endpoint_slices = Table[EndpointSlice](_metadata_key, self._api_servers)
         self._tables: Mapping[str, Table[Any]] = {
             "Service": self.services,
             "Pod": self.pods,
@@ -146,9 +162,23 @@ class Inventory:
         """The Nodes that list a canonical address."""
         return self._nodes_by_ip[ip]
 
+    def is_api_server(self, ip: str) -> bool:
+        """Whether a canonical address is among the endpoints of `default/kubernetes`."""
+        return bool(self._api_servers[ip])
+
+    def in_pod_range(self, address: Address) -> bool:
+        """Whether a Node was given a Pod range that holds the address."""
+        return address in self._node_ranges.ranges
+
     def services_at(self, ip: str) -> tuple[Service, ...]:
         """The Services with this canonical cluster, external or load-balancer address."""
         return self._services_by_ip[ip]
+
+
+def _api_server_addresses(value: Endpoints | EndpointSlice) -> Iterable[str]:
+    if (value.metadata.namespace, value.service_name) != API_SERVER:
+        return ()
+    return (listed.address.value for part in value.parts for listed in part.addresses)
 
 
 def _metadata_key(value: Endpoints | EndpointSlice) -> Key:

@@ -1,12 +1,25 @@
-"""Which rules hold, with which action, and whose writes are not judged at all."""
+"""Which rules hold, where, with which action and limits, and for whom not.
 
-from collections.abc import Mapping
+A policy is a file in the cluster's own language (`PolicyFile`, from which the JSON Schema is made),
+read once into a `Policy`, which answers for one namespace at a time and keeps the answers.
+"""
+
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from webhook.core.rule import Action, Ownership, Rule, Scope
+from webhook.core.objects import AdmissionRequest, InvalidObject, convert
+from webhook.core.policy_file import (
+    Exemption,
+    ExternalLimits,
+    NamespacePolicy,
+    PolicyFile,
+    check_policy_file,
+)
+from webhook.core.profiles import PROFILES, exemptions_of
+from webhook.core.rule import Action, Limits, Ownership, Rule, Scope
 from webhook.core.rules import RULES
 
 _CONTROLLERS: Final = (
@@ -42,31 +55,65 @@ class RuleSet(Struct, frozen=True, gc=False, kw_only=True):
     address_port: Active
 
 
+class InForce(Struct, frozen=True, kw_only=True):
+    """What holds in one namespace."""
+
+    rule_sets: Mapping[Ownership, RuleSet]
+    limits: Limits
+
+
 class Policy(Struct, frozen=True, dict=True, kw_only=True):
     """What an administrator decides."""
 
-    actions: Mapping[str, Action] = {}
-    """By rule code; the rule's own default where it says nothing."""
+    file: PolicyFile = PolicyFile()
     trusted_writers: frozenset[str] = TRUSTED_WRITERS
+    exemptions: tuple[Exemption, ...] = ()
 
-    def action(self, rule: Rule, ownership: Ownership) -> Action:
+    def in_force(self, namespace: str) -> InForce:
+        """Rules and limits of a namespace."""
+        special = self.file.namespaces.get(namespace)
+        if special is None:
+            return self._everywhere
+        known = self._by_namespace.get(namespace)
+        if known is None:
+            known = self._by_namespace[namespace] = self._compiled(special)
+        return known
+
+    def action(self, rule: Rule, ownership: Ownership, namespace: str = "") -> Action:
         """What breaking this rule means; OFF where the rule does not apply."""
-        if ownership not in rule.default:
-            return Action.OFF
-        return self.actions.get(rule.code, rule.default[ownership])
+        special = self.file.namespaces.get(namespace, NamespacePolicy())
+        return self._action(rule, ownership, special)
 
-    def rule_set(self, ownership: Ownership) -> RuleSet:
-        """The rules in force."""
-        return self._rule_sets[ownership]
+    def exempt_rules(self, request: AdmissionRequest) -> frozenset[str]:
+        """The codes of the rules that do not hold for this write."""
+        matching = (each for each in self.exemptions if _matches(each, request))
+        return frozenset(code for each in matching for code in _codes(each.rules) or RULES)
+
+    def on(self, today: str) -> "Policy":
+        """The policy without the exemptions that have expired by `today` (YYYY-MM-DD)."""
+        current = tuple(e for e in self.exemptions if not e.expires or today <= e.expires)
+        if current == self.exemptions:
+            return self
+        return structs.replace(self, exemptions=current)
 
     @cached_property
-    def _rule_sets(self) -> Mapping[Ownership, RuleSet]:
-        return {ownership: self._rule_set(ownership) for ownership in Ownership}
+    def _by_namespace(self) -> dict[str, InForce]:
+        return {}
 
-    def _rule_set(self, ownership: Ownership) -> RuleSet:
+    @cached_property
+    def _everywhere(self) -> InForce:
+        return self._compiled(NamespacePolicy())
+
+    def _compiled(self, special: NamespacePolicy) -> InForce:
+        return InForce(
+            rule_sets={ownership: self._rule_set(ownership, special) for ownership in Ownership},
+            limits=_limits(self.file, special),
+        )
+
+    def _rule_set(self, ownership: Ownership, special: NamespacePolicy) -> RuleSet:
         def active(scope: Scope) -> Active:
             rules = (rule for rule in RULES.values() if rule.scope is scope)
-            chosen = ((rule, self.action(rule, ownership)) for rule in rules)
+            chosen = ((rule, self._action(rule, ownership, special)) for rule in rules)
             return tuple((rule, action) for rule, action in chosen if action is not Action.OFF)
 
         return RuleSet(
@@ -75,3 +122,65 @@ class Policy(Struct, frozen=True, dict=True, kw_only=True):
             address=active(Scope.ADDRESS),
             address_port=active(Scope.ADDRESS_PORT),
         )
+
+    def _action(self, rule: Rule, ownership: Ownership, special: NamespacePolicy) -> Action:
+        if ownership not in rule.default:
+            return Action.OFF
+        for rules in (special.rules, self.file.rules):
+            chosen = rules.get(rule.code) or rules.get(rule.slug)
+            if chosen is not None:
+                return chosen
+        return rule.default[ownership]
+
+
+def parse_policy(data: Any) -> Policy:
+    """Plain data, as YAML gives it, to a policy. Raises `InvalidObject` that names the key."""
+    file = convert(_with_off(data), PolicyFile)
+    names = {name for rule in RULES.values() for name in (rule.code, rule.slug)}
+    check_policy_file(file, names, PROFILES)
+    trusted = TRUSTED_WRITERS if file.trusted_writers is None else frozenset(file.trusted_writers)
+    profiles = tuple(e for profile in file.profiles for e in exemptions_of(profile))
+    return Policy(file=file, trusted_writers=trusted, exemptions=(*file.exemptions, *profiles))
+
+
+def _with_off(data: Any) -> Any:
+    """YAML reads a bare `off` as false; in a map of rules it can only mean the action."""
+    if not isinstance(data, dict):
+        raise InvalidObject("", "a policy is a map; see `endpoints-guard policy schema`")
+    return {key: _rules_with_off(key, value) for key, value in data.items()}
+
+
+def _rules_with_off(key: Any, value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if key == "rules":
+        return {rule: "off" if action is False else action for rule, action in value.items()}
+    return {inner: _rules_with_off(inner, entry) for inner, entry in value.items()}
+
+
+def _limits(file: PolicyFile, special: NamespacePolicy) -> Limits:
+    external: ExternalLimits = special.external or file.external
+    forbidden = file.forbidden_ports if special.forbidden_ports is None else special.forbidden_ports
+    return Limits(
+        forbidden_ports=forbidden,
+        allowed_cidrs=external.allowed_cidrs,
+        forbidden_cidrs=external.forbidden_cidrs,
+        allowed_ports=external.allowed_ports,
+        allowed_names=external.allowed_names,
+        pod_cidrs=file.pod_cidrs,
+    )
+
+
+def _matches(exemption: Exemption, request: AdmissionRequest) -> bool:
+    asked = (
+        (exemption.users, (request.username,)),
+        (exemption.groups, request.groups),
+        (exemption.namespaces, (request.ref.namespace,)),
+        (exemption.names, (request.ref.name,)),
+    )
+    return all(not wanted or set(wanted) & set(given) for wanted, given in asked)
+
+
+def _codes(rules: Iterable[str]) -> tuple[str, ...]:
+    wanted = set(rules)
+    return tuple(r.code for r in RULES.values() if r.code in wanted or r.slug in wanted)

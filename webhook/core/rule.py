@@ -25,6 +25,7 @@ from webhook.core.objects import (
     Service,
     TargetRef,
 )
+from webhook.core.ranges import CidrSet
 
 
 class Action(StrEnum):
@@ -77,16 +78,57 @@ class Violation(Struct, frozen=True, gc=False):
     detail: str = ""
     """Facts for whoever has to mend it."""
     private: str = ""
+    mild: bool = False
+    """Nobody else is harmed: a denial becomes a warning."""
     malformed: bool = False
     """The value itself is ambiguous or malformed (code 422), not merely forbidden (403)."""
+
+
+class Limits(Struct, frozen=True, dict=True, kw_only=True):
+    """What the policy allows in the namespace of the object."""
+
+    forbidden_ports: tuple[int, ...] = ()
+    allowed_ports: tuple[int, ...] | None = None
+    allowed_names: tuple[str, ...] = ()
+    allowed_cidrs: tuple[str, ...] | None = None
+    forbidden_cidrs: tuple[str, ...] = ()
+    pod_cidrs: tuple[str, ...] = ()
+
+    @cached_property
+    def allowed_networks(self) -> CidrSet | None:
+        """`allowed_cidrs`, ready for questions; None allows every address."""
+        return None if self.allowed_cidrs is None else CidrSet(self.allowed_cidrs)
+
+    @cached_property
+    def forbidden_networks(self) -> CidrSet:
+        """`forbidden_cidrs`, ready for questions."""
+        return CidrSet(self.forbidden_cidrs)
+
+    @cached_property
+    def pod_networks(self) -> CidrSet:
+        """`pod_cidrs`, ready for questions."""
+        return CidrSet(self.pod_cidrs)
+
+
+NO_LIMITS: Final = Limits()
 
 
 class ObjectCase:
     """An object with its Service and everything known of the cluster."""
 
-    def __init__(self, subject: Endpoints | EndpointSlice, inventory: Inventory) -> None:
+    def __init__(
+        self,
+        subject: Endpoints | EndpointSlice,
+        inventory: Inventory,
+        *,
+        limits: Limits = NO_LIMITS,
+        writer: str = "",
+    ) -> None:
         self.subject = subject
         self.inventory = inventory
+        self.limits = limits
+        self.writer = writer
+        """Full user name; empty when no particular write is judged, but what is stored."""
         self.namespace: str = subject.metadata.namespace
         self.service: Service | None = (
             inventory.service(self.namespace, subject.service_name)
@@ -231,6 +273,8 @@ class Example(Struct, frozen=True, kw_only=True):
     """YAML of one Endpoints or EndpointSlice; the one before it, if any, is the old object."""
     state: str = ""
     """YAML of what the cluster holds beyond the WordPress example."""
+    policy: str = ""
+    """YAML of a policy file, where the default policy says nothing of it."""
     findings: tuple[str, ...] = ()
     """Each as `CODE path`; empty when every rule is content."""
 

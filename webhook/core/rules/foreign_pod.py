@@ -11,12 +11,12 @@ from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Sco
 
 
 def check(case: AddressCase) -> Violation | None:
-    for ip in case.listed.address.destinations:
-        for pod in case.object.inventory.live_pods_at(ip):
+    for address in case.listed.address.destinations:
+        for pod in case.object.inventory.live_pods_at(address.value):
             if pod.namespace != case.object.namespace and not pod.host_network:
                 return case.violation(
                     f"{case.text} belongs to a Pod of another namespace",
-                    private=f"Pod {pod.namespace}/{pod.name} holds {ip}",
+                    private=f"Pod {pod.namespace}/{pod.name} holds {address.value}",
                 )
     return None
 

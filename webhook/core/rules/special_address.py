@@ -14,7 +14,8 @@ def check(case: AddressCase) -> Violation | None:
     address = case.listed.address
     if not address.special:
         return None
-    inner = f" (it wraps {', '.join(address.embedded)})" if address.embedded else ""
+    wrapped = ", ".join(inner.value for inner in address.embedded)
+    inner = f" (it wraps {wrapped})" if wrapped else ""
     return case.violation(f"{case.text} is a {address.special} address{inner}")
 
 

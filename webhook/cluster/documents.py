@@ -1,0 +1,71 @@
+"""YAML as Kubernetes reads it: safe, fast where libyaml is there, and with dates left as text."""
+
+from typing import Any, Final
+
+import yaml
+
+try:
+    from yaml import CSafeLoader as _SafeLoader
+except ImportError:  # a PyYAML built without libyaml: slower, the same result
+    from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
+
+_TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+
+
+class _Loader(_SafeLoader):
+    """Kubernetes goes through JSON, which has no dates: an unquoted one is a string."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+        for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+class NotYaml(ValueError):
+    """The text is no YAML (nor JSON, which is a part of it); the message names the line."""
+
+
+def load_document(text: str) -> Any:
+    """One document as plain data. Raises `NotYaml`."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
+    except yaml.YAMLError as error:
+        raise NotYaml(_reason(error)) from None
+    except ValueError as error:
+        raise NotYaml(f"not YAML or JSON: {error}") from None
+    except RecursionError:
+        raise NotYaml("nested too deeply") from None
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or str(error)
+    line = f"line {mark.line + 1}: " if mark else ""
+    return f"not YAML or JSON: {line}{problem}"
+
+
+def line_of(text: str, path: str) -> int:
+    """The line, from 1, at which a key such as `rules.EG201` or `exemptions[0].reason` stands.
+
+    The nearest line above when the path leads nowhere, 1 when the text is no YAML.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+    except yaml.YAMLError:
+        return 1
+    line = 0
+    for step in path.replace("[", ".[").split("."):
+        node, line = _step(node, step, line)
+    return line + 1
+
+
+def _step(node: Any, step: str, line: int) -> tuple[Any, int]:
+    if isinstance(node, yaml.SequenceNode) and step.startswith("["):
+        index = int(step.strip("[]"))
+        child = node.value[index] if index < len(node.value) else None
+        return child, child.start_mark.line if child else line
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return value, key.start_mark.line
+    return None, line

@@ -1,0 +1,89 @@
+"""A real cluster as `State`: informers for what is known, live reads for what must be certain."""
+
+from typing import Final
+
+import msgspec
+
+from webhook.cluster.api import ClusterApi
+from webhook.cluster.confirm import confirm
+from webhook.cluster.decoding import Resource
+from webhook.cluster.errors import ClusterUnavailable
+from webhook.cluster.informer import Informer, InformerSet, InformerStatus
+from webhook.cluster.listwatch import DEFAULT_PACE, Pace
+from webhook.cluster.state import Condition, Confirmed
+from webhook.core.engine import Indeterminate
+from webhook.core.inventory import Inventory
+from webhook.core.objects import Endpoints, EndpointSlice
+from webhook.core.objects.node import WireNode
+from webhook.core.objects.pod import WirePod
+from webhook.core.objects.service import WireService
+
+RESOURCES: Final = (
+    Resource(
+        kind="Service",
+        path="/api/v1/services",
+        wire=WireService,
+        convert=WireService.compact,
+    ),
+    Resource(kind="Pod", path="/api/v1/pods", wire=WirePod, convert=WirePod.compact),
+    Resource(kind="Node", path="/api/v1/nodes", wire=WireNode, convert=WireNode.compact),
+    # For the addresses of the API servers; everybody else's slices are judged, not believed.
+    Resource(
+        kind="EndpointSlice",
+        path="/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+        wire=EndpointSlice,
+        convert=lambda value: value,
+    ),
+)
+"""What is listed and watched; `permissions.INFORMERS` says what that needs."""
+
+
+class LiveCluster:
+    """The cluster behind one API server."""
+
+    def __init__(self, api: ClusterApi, *, pace: Pace = DEFAULT_PACE) -> None:
+        self._api = api
+        self._inventory = Inventory()
+        self.informers = InformerSet(
+            Informer(api, resource, self._inventory, pace=pace) for resource in RESOURCES
+        )
+
+    def start(self) -> None:
+        """Begin to read; after the fork, since threads do not survive one."""
+        self.informers.start()
+
+    def known(self) -> Inventory | Indeterminate:
+        """What the informers have; nothing before each of them has listed everything once."""
+        if self.informers.synced:
+            return self._inventory
+        waiting = ", ".join(s.kind for s in self.informers.status() if not s.synced)
+        return Indeterminate(f"the informers of {waiting} have not synced yet")
+
+    def confirmed(
+        self, subject: Endpoints | EndpointSlice, deadline: float
+    ) -> Confirmed | Indeterminate:
+        """What the object depends on, read from the API server itself."""
+        try:
+            return confirm(subject, self._inventory, self._api, deadline)
+        except ClusterUnavailable as error:
+            return Indeterminate(error.reason)
+        except msgspec.DecodeError as error:
+            return Indeterminate(f"an object from the API server cannot be read: {error}")
+
+    def conditions(self) -> tuple[Condition, ...]:
+        """A line for each informer. One that has synced stays ready while its watch is down.
+
+        Were it otherwise, an API server that restarts would find every replica unready.
+        """
+        return tuple(map(_condition, self.informers.status()))
+
+
+def _condition(status: InformerStatus) -> Condition:
+    text = f"{status.objects} objects, last contact {status.age:.0f} s ago"
+    if not status.synced:
+        text = f"not synced yet: {status.last_error or 'the first list is under way'}"
+    elif status.last_error:
+        text = f"{text}, behind: {status.last_error}"
+    if status.undecodable:
+        text = f"{text}, {status.undecodable} left out (see the log)"
+    return Condition(part=f"informer {status.kind}", ready=status.synced, text=text)

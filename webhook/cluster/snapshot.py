@@ -1,0 +1,103 @@
+"""A whole cluster read once: into memory for one judgement, or into a file for later ones.
+
+A snapshot is a `v1 List` with the fields that rules use and no others: no annotation but the one
+that marks leader election (emptied), no environment, no command, no secret. It is state for
+`check` and `audit`, not a backup.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from webhook.cluster.api import ClusterApi, object_path
+from webhook.core.inventory import Inventory
+from webhook.core.objects import Endpoints, EndpointSlice
+from webhook.core.objects.decoding import Metadata
+from webhook.core.objects.endpoints import LEADER_ANNOTATION
+from webhook.core.objects.node import WireNode
+from webhook.core.objects.pod import WirePod
+from webhook.core.objects.service import WireService
+
+Progress = Callable[[str, int], None]
+"""Called after each page with the kind and how many of it have been read so far."""
+
+
+class _Collection(Struct, frozen=True):
+    """A kind to read: where it is, and what its objects decode to."""
+
+    kind: str
+    api_version: str
+    path: str
+    decoder: msgspec.json.Decoder[Any]
+    namespaced: bool = True
+
+
+_CORE: Final = (
+    _Collection("Service", "v1", "/api/v1/services", msgspec.json.Decoder(WireService)),
+    _Collection("Pod", "v1", "/api/v1/pods", msgspec.json.Decoder(WirePod)),
+    _Collection("Node", "v1", "/api/v1/nodes", msgspec.json.Decoder(WireNode), False),
+)
+_PUBLISHED: Final = (
+    _Collection("Endpoints", "v1", "/api/v1/endpoints", msgspec.json.Decoder(Endpoints)),
+    _Collection(
+        "EndpointSlice",
+        "discovery.k8s.io/v1",
+        "/apis/discovery.k8s.io/v1/endpointslices",
+        msgspec.json.Decoder(EndpointSlice),
+    ),
+)
+
+
+def read_cluster(api: ClusterApi, progress: Progress) -> Inventory:
+    """Everything that a verdict may depend on. Raises `ClusterUnavailable`."""
+    inventory = Inventory()
+    for collection in (*_CORE, *_PUBLISHED):
+        for wire in _read(api, collection, progress):
+            compact = getattr(wire, "compact", None)
+            inventory.apply(collection.kind, compact() if compact else wire)
+    return inventory
+
+
+def snapshot_lines(api: ClusterApi, progress: Progress) -> Iterator[str]:
+    """The text of a snapshot, one object a line. Raises `ClusterUnavailable`."""
+    yield '{"apiVersion":"v1","kind":"List","items":[\n'
+    first = True
+    for collection in (*_CORE, *_PUBLISHED):
+        for wire in _read(api, collection, progress):
+            item = msgspec.json.encode(_as_manifest(collection, wire)).decode()
+            yield item if first else f",\n{item}"
+            first = False
+    yield "\n]}\n"
+
+
+def _read(api: ClusterApi, collection: _Collection, progress: Progress) -> Iterator[Any]:
+    count = 0
+    for page in api.list_pages(object_path(collection.path, "")):
+        for item in page.items or ():
+            count += 1
+            yield collection.decoder.decode(item)
+        progress(collection.kind, count)
+
+
+def _as_manifest(collection: _Collection, wire: Any) -> dict[str, Any]:
+    metadata: Metadata = wire.metadata
+    annotations = (
+        {LEADER_ANNOTATION: ""} if LEADER_ANNOTATION in (metadata.annotations or {}) else None
+    )
+    bare = msgspec.structs.replace(
+        wire, metadata=msgspec.structs.replace(metadata, annotations=annotations)
+    )
+    fields: dict[str, Any] = _without_empty(msgspec.to_builtins(bare))
+    return {"apiVersion": collection.api_version, "kind": collection.kind, **fields}
+
+
+def _without_empty(value: Any) -> Any:
+    """Leave out what says nothing: nulls, empty texts, lists and maps."""
+    if isinstance(value, dict):
+        kept = ((key, _without_empty(entry)) for key, entry in value.items())
+        return {key: entry for key, entry in kept if entry not in (None, "", [], {}, ())}
+    if isinstance(value, list | tuple):
+        return [_without_empty(entry) for entry in value]
+    return value

@@ -1,0 +1,62 @@
+"""Manual endpoints never reach the API server.
+
+What arrives at the API server through somebody's Service comes from a trusted address and carries
+the clients' credentials to wherever the Service's owner looks. The addresses are those of the
+endpoints of `default/kubernetes`, which API servers maintain by themselves.
+"""
+
+from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+
+
+def check(case: AddressCase) -> Violation | None:
+    inventory = case.object.inventory
+    if not any(inventory.is_api_server(a.value) for a in case.listed.address.destinations):
+        return None
+    if (case.object.namespace, case.object.subject.service_name) == ("default", "kubernetes"):
+        return None
+    return case.violation(f"{case.text} is the address of the API server")
+
+
+RULE = Rule(
+    code="EG504",
+    slug="api-server-address",
+    title="No address of the API server",
+    rationale=__doc__,
+    remedy="Use kubernetes.default.svc in the client instead of a Service of your own.",
+    default={Ownership.MANUAL: Action.DENY},
+    scope=Scope.ADDRESS,
+    check=check,
+    examples=(
+        Example(
+            name="an external address",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 198.51.100.7}]
+  ports: [{name: mysql, port: 3306}]
+""",
+        ),
+        Example(
+            name="the API server itself",
+            state="""\
+kind: EndpointSlice
+metadata:
+  name: kubernetes
+  namespace: default
+  labels: {kubernetes.io/service-name: kubernetes}
+addressType: IPv4
+endpoints: [{addresses: [192.168.160.10]}]
+ports: [{name: https, port: 6443}]
+""",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 192.168.160.10}]
+  ports: [{name: mysql, port: 6443}]
+""",
+            findings=("EG504 subsets[0].addresses[0].ip",),
+        ),
+    ),
+)

@@ -1,0 +1,84 @@
+"""External addresses are those that the policy allows.
+
+A Service without a selector may point outside the cluster; that is what it is for. But what is
+outside is not everybody's: another team's database trusts the cluster's egress address, whoever
+sends. With `external.allowedCIDRs`, `forbiddenCIDRs` and `allowedPorts`, for the cluster or for a
+namespace, an administrator says where to. By default every external address is allowed. Pods of the
+writer's own namespace are not external.
+"""
+
+from webhook.core.rule import Action, AddressPortCase, Example, Ownership, Rule, Scope, Violation
+
+
+def check(case: AddressPortCase) -> Violation | None:
+    address, limits = case.address.listed.address, case.address.object.limits
+    if case.address.own_pods or not address.value:
+        return None
+    allowed = limits.allowed_networks
+    outside = allowed is not None and address not in allowed
+    if outside or address in limits.forbidden_networks:
+        return case.address.violation(
+            f"{address.text} is not an external address that this namespace may use"
+        )
+    if limits.allowed_ports is None or case.port.port in limits.allowed_ports:
+        return None
+    return Violation(
+        f"{case.path}.port",
+        f"{case.port} is not an external port that this namespace may use",
+        detail=f"allowed are: {', '.join(map(str, limits.allowed_ports)) or 'none'}",
+    )
+
+
+RULE = Rule(
+    code="EG507",
+    slug="external-address",
+    title="External addresses are those that the policy allows",
+    rationale=__doc__,
+    remedy="Use an address and port that the policy allows, or ask for external.allowedCIDRs.",
+    default={Ownership.MANUAL: Action.DENY},
+    scope=Scope.ADDRESS_PORT,
+    check=check,
+    examples=(
+        Example(
+            name="within the allowed range",
+            policy="external: {allowedCIDRs: [198.51.100.0/24], allowedPorts: [3306]}",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 198.51.100.7}]
+  ports: [{name: mysql, port: 3306}]
+""",
+        ),
+        Example(
+            name="outside of it",
+            policy="external: {allowedCIDRs: [198.51.100.0/24]}",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 203.0.113.9}]
+  ports: [{name: mysql, port: 3306}]
+""",
+            findings=("EG507 subsets[0].addresses[0].ip",),
+        ),
+        Example(
+            name="a range that is taken out, and a port that this namespace may not use",
+            policy="""\
+namespaces:
+  wordpress-ns:
+    external: {forbiddenCIDRs: [198.51.100.128/25], allowedPorts: [3306]}
+""",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 198.51.100.200}]
+  ports: [{name: mysql, port: 3306}]
+- addresses: [{ip: 198.51.100.7}]
+  ports: [{name: mysql, port: 22}]
+""",
+            findings=("EG507 subsets[0].addresses[0].ip", "EG507 subsets[1].ports[0].port"),
+        ),
+    ),
+)

@@ -1,0 +1,61 @@
+"""Manual endpoints never reach a node.
+
+At a node's address listen the kubelet, on control-plane nodes etcd and the API server, and every
+NodePort of every namespace, all of them trusting that only the platform can reach them. An own Pod
+with `hostNetwork` does not make a node's address the writer's: the other ports of the node are
+still there. Operators that publish nodes on purpose (the Prometheus operator its kubelets) get a
+profile or an exemption.
+"""
+
+from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+
+
+def check(case: AddressCase) -> Violation | None:
+    for address in case.listed.address.destinations:
+        for node in case.object.inventory.nodes_at(address.value):
+            return case.violation(
+                f"{case.text} is the address of a node",
+                private=f"Node {node.name} has {address.value}",
+            )
+    return None
+
+
+RULE = Rule(
+    code="EG502",
+    slug="node-address",
+    title="No address of a node",
+    rationale=__doc__,
+    remedy="Reach what runs there through its own Service; a platform operator needs an exemption.",
+    default={Ownership.MANUAL: Action.DENY},
+    scope=Scope.ADDRESS,
+    check=check,
+    examples=(
+        Example(
+            name="an external address",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 198.51.100.7}]
+  ports: [{name: mysql, port: 3306}]
+""",
+        ),
+        Example(
+            name="the kubelet of a node, in its IPv6 disguise",
+            write="""\
+kind: EndpointSlice
+metadata:
+  name: database-1
+  namespace: wordpress-ns
+  labels: {kubernetes.io/service-name: database}
+addressType: IPv6
+endpoints: [{addresses: ["64:ff9b::c0a8:a015"]}]
+ports: [{name: mysql, port: 10250}]
+""",
+            findings=(
+                "EG502 endpoints[0].addresses[0]",
+                "EG202 endpoints[0].addresses[0]",
+            ),
+        ),
+    ),
+)

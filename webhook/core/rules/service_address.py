@@ -1,0 +1,65 @@
+"""Manual endpoints never reach another namespace's Service.
+
+The address of a Service (cluster IP, external IP, load balancer) leads to whatever it selects, past
+the NetworkPolicies that look at the client's namespace, and an L7 proxy follows it even though
+kube-proxy cannot. The writer's own Services are only warned about: it does not work with
+kube-proxy, but harms nobody else.
+"""
+
+from msgspec.structs import replace
+
+from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+
+
+def check(case: AddressCase) -> Violation | None:
+    for address in case.listed.address.destinations:
+        services = case.object.inventory.services_at(address.value)
+        foreign = [s for s in services if s.namespace != case.object.namespace]
+        if foreign:
+            name = f"{foreign[0].namespace}/{foreign[0].name}"
+            return case.violation(
+                f"{case.text} is the address of a Service of another namespace",
+                private=f"Service {name} has {address.value}",
+            )
+        if services:
+            own = case.violation(f"{case.text} is the address of Service {services[0].name}")
+            return replace(own, mild=True)
+    return None
+
+
+RULE = Rule(
+    code="EG503",
+    slug="service-address",
+    title="No address of another Service",
+    rationale=__doc__,
+    remedy="Use the Service's DNS name in the client, or publish the Pods behind it.",
+    default={Ownership.MANUAL: Action.DENY},
+    scope=Scope.ADDRESS,
+    check=check,
+    examples=(
+        Example(
+            name="an external address",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 198.51.100.7}]
+  ports: [{name: mysql, port: 3306}]
+""",
+        ),
+        Example(
+            name="another tenant's Service, and one's own",
+            write="""\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 10.100.200.90}, {ip: 10.100.200.174}]
+  ports: [{name: mysql, port: 8200}]
+""",
+            findings=(
+                "EG503 subsets[0].addresses[0].ip",
+                "EG503 subsets[0].addresses[1].ip",
+            ),
+        ),
+    ),
+)
