@@ -16,8 +16,9 @@ from webhook import __version__
 _COMMANDS: Final = {
     "serve": "answer admission reviews over TLS: the webhook itself",
     "check": "judge Endpoints and EndpointSlices in files before they are applied",
-    "explain": "say what a rule means",
+    "explain": "say what a rule means, or why an object is judged as it is",
     "rules": "list the rules",
+    "snapshot": "write the cluster state that an offline check needs",
     "certs": "make certificates for development",
     "demo": "start the webhook on an example and send it good and bad writes",
 }

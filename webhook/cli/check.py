@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Final, TextIO
 
 import click
+from msgspec import structs
 
+from webhook.cli.cluster import cluster_options, connect, read_everything
 from webhook.cli.policies import policy_option, policy_source
 from webhook.cli.problems import EXIT_FINDINGS, EXIT_USAGE
 from webhook.cluster.manifests import Manifests, read_paths, state_of
@@ -37,6 +39,15 @@ _FORMATS: Final[dict[str, Callable[[Report], str]]] = {"text": as_text, "json": 
     multiple=True,
     help="Further state to judge against: Services, Pods, Nodes, and the objects as they are now.",
 )
+@click.option(
+    "-n",
+    "--namespace",
+    default="default",
+    show_default=True,
+    help="Where objects are that name no namespace.",
+)
+@click.option("--live", is_flag=True, help="Judge against the cluster of the kubeconfig.")
+@cluster_options
 @policy_option
 @click.option("--user", default="", help="Judge as if this user wrote, by full name.")
 @click.option("--group", "groups", multiple=True, help="A group of that user; may be repeated.")
@@ -62,6 +73,10 @@ def command(
     *,
     paths: tuple[str, ...],
     state_paths: tuple[str, ...],
+    namespace: str,
+    live: bool,
+    kubeconfig: str | None,
+    context: str | None,
     policy: Path | None,
     user: str,
     groups: tuple[str, ...],
@@ -77,14 +92,20 @@ def command(
 
     \b
     endpoints-guard check -f manifests/
-    endpoints-guard check -f endpoints.yaml --state now.yaml
+    endpoints-guard check -f endpoints.yaml --live
+    endpoints-guard check -f endpoints.yaml --state snapshot.json
     kubectl get svc,pods,endpoints -o yaml | endpoints-guard check -f -
 
-    Exit code: 0 nothing to deny, 1 findings, 2 something could not be read.
+    Exit code: 0 nothing to deny, 1 findings, 2 a file could not be read, 3 the cluster could not.
     """
-    written, state = read_paths(paths), read_paths(state_paths)
     rules = policy_source(policy).current()
-    report = judge_manifests(written, state, rules, user=user, groups=groups)
+    written, state = read_paths(paths, namespace), read_paths(state_paths, namespace)
+    before = state_of(state)
+    if live:
+        before = read_everything(connect(kubeconfig, context, connections=1))
+        state.add_to(before)
+    report = judge_manifests(written, before, rules, user=user, groups=groups)
+    report = structs.replace(report, unreadable=tuple(_unread((state, written))))
     output_file.write(_FORMATS[output](report))
     if not report.objects:
         click.echo("there was no Endpoints or EndpointSlice to judge", err=True)
@@ -93,18 +114,17 @@ def command(
 
 def judge_manifests(
     written: Manifests,
-    state: Manifests,
+    before: Inventory,
     policy: Policy,
     *,
     user: str = "",
     groups: tuple[str, ...] = (),
 ) -> Report:
-    """What admission would say of these writes, one after the other, in this state."""
-    before, inventory = state_of(state), state_of(state)
-    written.add_to(inventory)
-    requests = (_request(each, before, user, groups) for each in written.subjects)
-    judged = (_judged(request, decide(request, inventory, policy)) for request in requests)
-    return Report(objects=tuple(judged), unreadable=tuple(_unread((state, written))))
+    """What admission would say of these writes; their other objects are added to `before`."""
+    requests = tuple(_request(each, before, user, groups) for each in written.subjects)
+    written.add_to(before)
+    judged = (_judged(request, decide(request, before, policy)) for request in requests)
+    return Report(objects=tuple(judged))
 
 
 def _request(

@@ -1,13 +1,16 @@
 """The flags by which a command finds its cluster: kubectl's own."""
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import click
 
-from webhook.cli.problems import UsageProblem
+from webhook.cli.problems import UnreadProblem, UsageProblem
 from webhook.cluster import api
-from webhook.cluster.errors import ClusterConfigError
+from webhook.cluster.errors import ClusterConfigError, ClusterUnavailable
+from webhook.cluster.snapshot import read_cluster
+from webhook.core.inventory import Inventory
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -27,3 +30,22 @@ def connect(kubeconfig: str | None, context: str | None, *, connections: int) ->
         return api.connect(kubeconfig=kubeconfig, context=context, connections=connections)
     except ClusterConfigError as error:
         raise UsageProblem(str(error)) from error
+
+
+def read_everything(cluster: api.ClusterApi) -> Inventory:
+    """The whole cluster, once, with progress on a terminal. Raises `UnreadProblem`."""
+    try:
+        return read_cluster(cluster, progress)
+    except ClusterUnavailable as error:
+        raise unread(error) from error
+
+
+def progress(kind: str, count: int) -> None:
+    """Say how far reading has got, on a terminal only."""
+    if sys.stderr.isatty():
+        click.echo(f"\rread {count} {kind} objects\033[K", nl=False, err=True)
+
+
+def unread(error: ClusterUnavailable) -> UnreadProblem:
+    """The end of a command whose cluster gave no answer: never to be taken for a clean result."""
+    return UnreadProblem(f"the cluster could not be read: {error.reason}")

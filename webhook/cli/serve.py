@@ -14,7 +14,7 @@ from webhook.cli.cluster import cluster_options, connect
 from webhook.cli.policies import policy_option, policy_source
 from webhook.cli.problems import UsageProblem
 from webhook.cluster.live import LiveCluster
-from webhook.cluster.manifests import read_paths, state_of
+from webhook.cluster.manifests import read_state
 from webhook.cluster.policies import PolicySource
 from webhook.cluster.state import Condition, FixedState, State
 from webhook.gateway import GatewaySettings, Limits, Listen, ListenError
@@ -156,10 +156,10 @@ def command(
 
 
 def _fixed_state(paths: tuple[str, ...]) -> State:
-    manifests = read_paths(paths)
-    if manifests.unreadable:
-        raise UsageProblem("\n".join(map(str, manifests.unreadable)))
-    return FixedState(inventory=state_of(manifests))
+    inventory, unreadable = read_state(paths)
+    if unreadable:
+        raise UsageProblem("\n".join(map(str, unreadable)))
+    return FixedState(inventory=inventory)
 
 
 def _run(

@@ -25,22 +25,22 @@ class NotYaml(ValueError):
     """The text is no YAML (nor JSON, which is a part of it); the message names the line."""
 
 
-def load_document(text: str) -> Any:
-    """One document as plain data. Raises `NotYaml`."""
+def load_document(text: str, lines_before: int = 0) -> Any:
+    """One document as plain data. Raises `NotYaml`; `lines_before` stand above it in its file."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
     except yaml.YAMLError as error:
-        raise NotYaml(_reason(error)) from None
+        raise NotYaml(_reason(error, lines_before)) from None
     except ValueError as error:
         raise NotYaml(f"not YAML or JSON: {error}") from None
     except RecursionError:
         raise NotYaml("nested too deeply") from None
 
 
-def _reason(error: yaml.YAMLError) -> str:
+def _reason(error: yaml.YAMLError, lines_before: int) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or str(error)
-    line = f"line {mark.line + 1}: " if mark else ""
+    line = f"line {lines_before + mark.line + 1}: " if mark else ""
     return f"not YAML or JSON: {line}{problem}"
 
 

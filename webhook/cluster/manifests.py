@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from msgspec import Struct
+
 from webhook.cluster.documents import NotYaml, load_document
 from webhook.core.inventory import Inventory
 from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject, convert
@@ -56,14 +58,24 @@ class Manifests:
             inventory.apply(kind, value)
 
 
-def read_paths(paths: Iterable[str]) -> Manifests:
-    """Read files, folders (their YAML and JSON files, at any depth) and `-` (standard input)."""
-    return _collect(item for path in paths for item in _read_path(path))
+def read_paths(paths: Iterable[str], namespace: str = "default") -> Manifests:
+    """Read files, folders (their YAML and JSON files, at any depth) and `-` (standard input).
+
+    Objects that name no namespace are taken to be in `namespace`.
+    """
+    texts = (text for path in paths for text in _texts(path))
+    return _collect(item for text in texts for item in _read(text, namespace))
 
 
-def read_text(text: str, file: str = "text") -> Manifests:
+def read_text(text: str, file: str = "text", namespace: str = "default") -> Manifests:
     """Read YAML or JSON that is in memory already; `file` is what errors call it."""
-    return _collect(_read_documents(text, file))
+    return _collect(_read(_Text(file, text), namespace))
+
+
+def read_state(paths: Iterable[str]) -> tuple[Inventory, tuple[Unreadable, ...]]:
+    """Files, folders and `-` as an inventory, and what in them could not be read."""
+    manifests = read_paths(paths)
+    return state_of(manifests), manifests.unreadable
 
 
 def state_of(manifests: Manifests) -> Inventory:
@@ -74,6 +86,26 @@ def state_of(manifests: Manifests) -> Inventory:
 
 
 _Item = tuple[str, object] | Unreadable
+
+
+class _Text(Struct, frozen=True):
+    """The content of one file."""
+
+    file: str
+    content: str
+
+
+class _Document(Struct, frozen=True):
+    """One document of a file, and where objects are that name no namespace."""
+
+    file: str
+    number: int
+    namespace: str
+
+    def unreadable(self, field: str, reason: str) -> Unreadable:
+        """Say that something in it cannot be read."""
+        return Unreadable(file=self.file, document=self.number, field=field, reason=reason)
+
 
 _READERS: Final[Mapping[tuple[str, str], Callable[[Any], object]]] = {
     ("v1", "Service"): lambda data: convert(data, WireService).compact(),
@@ -96,17 +128,17 @@ def _collect(items: Iterable[_Item]) -> Manifests:
     return Manifests(objects=tuple(objects), unreadable=tuple(unreadable))
 
 
-def _read_path(path: str) -> Iterator[_Item]:
+def _texts(path: str) -> Iterator[_Text | Unreadable]:
     if path == "-":
-        yield from _read_documents(sys.stdin.read(), "standard input")
+        yield _Text("standard input", sys.stdin.read())
         return
-    try:
-        for file in _files(Path(path)):
-            yield from _read_documents(file.read_text(encoding="utf-8"), str(file))
-    except OSError as error:
-        yield _whole_file(path, error.strerror or str(error))
-    except UnicodeDecodeError:
-        yield _whole_file(path, "it is not UTF-8 text")
+    for file in _files(Path(path)):
+        try:
+            yield _Text(str(file), file.read_text(encoding="utf-8"))
+        except OSError as error:
+            yield _whole_file(str(file), error.strerror or str(error))
+        except UnicodeDecodeError:
+            yield _whole_file(str(file), "it is not UTF-8 text")
 
 
 def _files(path: Path) -> list[Path]:
@@ -119,45 +151,47 @@ def _whole_file(file: str, reason: str) -> Unreadable:
     return Unreadable(file=file, document=0, field="", reason=reason)
 
 
-def _read_documents(text: str, file: str) -> Iterator[_Item]:
-    number = 0
-    for number, chunk in enumerate(_documents(text), 1):
+def _read(text: _Text | Unreadable, namespace: str) -> Iterator[_Item]:
+    if isinstance(text, Unreadable):
+        yield text
+        return
+    for number, (first_line, chunk) in enumerate(_documents(text.content), 1):
+        document = _Document(text.file, number, namespace)
         try:
-            data = load_document(chunk)
+            data = load_document(chunk, first_line)
         except NotYaml as error:
-            yield Unreadable(file=file, document=number, field="", reason=str(error))
+            yield document.unreadable("", str(error))
         else:
-            yield from _read_object(data, file, number, "")
+            yield from _read_object(data, document, "")
 
 
-def _documents(text: str) -> Iterator[str]:
-    """Documents as text, padded with empty lines so that errors name the line in the file."""
+def _documents(text: str) -> Iterator[tuple[int, str]]:
+    """Each document with the number of the line before it."""
     begun, lines = 0, text.split("\n")
     for index, line in enumerate([*lines, "---"]):
-        if line == "---" or line.startswith("--- "):
-            document = "\n".join(lines[begun:index])
-            if document.strip():
-                yield "\n" * begun + document
-            begun = index + 1
+        if line.rstrip() != "---" and not line.startswith("--- "):
+            continue
+        document = "\n".join(lines[begun:index])
+        if document.strip(" \n-"):
+            yield begun, document
+        # What follows the marker on its line belongs to the next document, marker included.
+        begun = index
 
 
-def _read_object(data: Any, file: str, number: int, path: str) -> Iterator[_Item]:
+def _read_object(data: Any, document: _Document, path: str) -> Iterator[_Item]:
     if data is None:
         return
     if not isinstance(data, dict):
-        reason = f"expected an object, got {type(data).__name__}"
-        yield Unreadable(file=file, document=number, field=path, reason=reason)
+        yield document.unreadable(path, f"expected an object, got {type(data).__name__}")
         return
     kind = data.get("kind")
-    if isinstance(kind, str) and kind.endswith("List") and isinstance(data.get("items"), list):
+    if not isinstance(kind, str):
+        yield document.unreadable(f"{path}kind", "missing")
+    elif kind.endswith("List") and isinstance(data.get("items"), list):
         for index, item in enumerate(data["items"]):
-            yield from _read_object(_with_kind(item, data), file, number, f"{path}items[{index}].")
-        return
-    if not isinstance(kind, str) or kind not in _API_VERSIONS:
-        if not isinstance(kind, str):
-            yield Unreadable(file=file, document=number, field=f"{path}kind", reason="missing")
-        return
-    yield _read_known(kind, data, file, number, path)
+            yield from _read_object(_with_kind(item, data), document, f"{path}items[{index}].")
+    elif kind in _API_VERSIONS:
+        yield _read_known(kind, data, document, path)
 
 
 def _with_kind(item: Any, parent: Mapping[str, Any]) -> Any:
@@ -168,19 +202,18 @@ def _with_kind(item: Any, parent: Mapping[str, Any]) -> Any:
     return {"kind": kind, "apiVersion": parent.get("apiVersion", _API_VERSIONS.get(kind)), **item}
 
 
-def _read_known(kind: str, data: dict[str, Any], file: str, number: int, path: str) -> _Item:
-    def unreadable(field: str, reason: str) -> Unreadable:
-        return Unreadable(file=file, document=number, field=f"{path}{field}", reason=reason)
-
+def _read_known(kind: str, data: dict[str, Any], document: _Document, path: str) -> _Item:
     api_version = data.get("apiVersion", _API_VERSIONS[kind])
-    if (api_version, kind) not in _READERS:
-        return unreadable("apiVersion", f"{kind} of {api_version}: use {_API_VERSIONS[kind]}")
+    read = _READERS.get((api_version, kind)) if isinstance(api_version, str) else None
+    if read is None:
+        reason = f"{kind} of {api_version}: use {_API_VERSIONS[kind]}"
+        return document.unreadable(f"{path}apiVersion", reason)
     metadata = data.get("metadata")
     if not isinstance(metadata, dict) or not (metadata.get("name") or metadata.get("generateName")):
-        return unreadable("metadata.name", "missing")
+        return document.unreadable(f"{path}metadata.name", "missing")
     if kind in _NAMESPACED and not metadata.get("namespace"):
-        data = {**data, "metadata": {**metadata, "namespace": "default"}}
+        data = {**data, "metadata": {**metadata, "namespace": document.namespace}}
     try:
-        return kind, _READERS[api_version, kind](data)
+        return kind, read(data)
     except InvalidObject as error:
-        return unreadable(error.path, error.reason)
+        return document.unreadable(f"{path}{error.path}", error.reason)

@@ -1,7 +1,7 @@
 """The policy file: read at the start, read again when it changes, the last good one kept.
 
-In a cluster the file is a ConfigMap's, which the kubelet replaces by swapping a symbolic link; so what the
-path leads to is compared, not watched.
+In a cluster the file is a ConfigMap's, which the kubelet replaces by swapping a symbolic link; so
+what the path leads to is compared, not watched.
 """
 
 import logging

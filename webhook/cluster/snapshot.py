@@ -31,13 +31,12 @@ class _Collection(Struct, frozen=True):
     api_version: str
     path: str
     decoder: msgspec.json.Decoder[Any]
-    namespaced: bool = True
 
 
 _CORE: Final = (
     _Collection("Service", "v1", "/api/v1/services", msgspec.json.Decoder(WireService)),
     _Collection("Pod", "v1", "/api/v1/pods", msgspec.json.Decoder(WirePod)),
-    _Collection("Node", "v1", "/api/v1/nodes", msgspec.json.Decoder(WireNode), False),
+    _Collection("Node", "v1", "/api/v1/nodes", msgspec.json.Decoder(WireNode)),
 )
 _PUBLISHED: Final = (
     _Collection("Endpoints", "v1", "/api/v1/endpoints", msgspec.json.Decoder(Endpoints)),
@@ -60,21 +59,27 @@ def read_cluster(api: ClusterApi, progress: Progress) -> Inventory:
     return inventory
 
 
-def snapshot_lines(api: ClusterApi, progress: Progress) -> Iterator[str]:
-    """The text of a snapshot, one object a line. Raises `ClusterUnavailable`."""
+def snapshot_lines(api: ClusterApi, progress: Progress, namespace: str = "") -> Iterator[str]:
+    """The text of a snapshot, one object a line. Raises `ClusterUnavailable`.
+
+    With a namespace, only its Endpoints and EndpointSlices are in it.
+    """
     yield '{"apiVersion":"v1","kind":"List","items":[\n'
-    first = True
+    separator = ""
     for collection in (*_CORE, *_PUBLISHED):
-        for wire in _read(api, collection, progress):
+        within = namespace if collection in _PUBLISHED else ""
+        for wire in _read(api, collection, progress, within):
             item = msgspec.json.encode(_as_manifest(collection, wire)).decode()
-            yield item if first else f",\n{item}"
-            first = False
+            yield f"{separator}{item}"
+            separator = ",\n"
     yield "\n]}\n"
 
 
-def _read(api: ClusterApi, collection: _Collection, progress: Progress) -> Iterator[Any]:
+def _read(
+    api: ClusterApi, collection: _Collection, progress: Progress, namespace: str = ""
+) -> Iterator[Any]:
     count = 0
-    for page in api.list_pages(object_path(collection.path, "")):
+    for page in api.list_pages(object_path(collection.path, namespace)):
         for item in page.items or ():
             count += 1
             yield collection.decoder.decode(item)

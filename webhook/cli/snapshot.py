@@ -1,0 +1,59 @@
+"""`endpoints-guard snapshot`: the cluster's state as a file."""
+
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import click
+
+from webhook.cli.cluster import cluster_options, connect, progress, unread
+from webhook.cluster.errors import ClusterUnavailable
+from webhook.cluster.snapshot import snapshot_lines
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="Where to write it; - is standard output.",
+)
+@click.option(
+    "-n", "--namespace", default="", help="Endpoints and EndpointSlices of this namespace only."
+)
+@cluster_options
+def command(
+    *, output_file: Path, namespace: str, kubeconfig: str | None, context: str | None
+) -> None:
+    """Write the cluster state that an offline check or explain needs.
+
+    It is a List of Services, Pods, Nodes, Endpoints and EndpointSlices with the fields that rules
+    use, and nothing secret: no environment, no commands, no annotations. The Services, Pods and
+    Nodes are those of the whole cluster, since an address may belong to any of them. The file
+    appears only once it is complete.
+
+    \b
+    endpoints-guard snapshot -o now.json
+    endpoints-guard check -f manifests/ --state now.json
+    """
+    lines = snapshot_lines(connect(kubeconfig, context, connections=1), progress, namespace)
+    try:
+        if output_file == Path("-"):
+            for line in lines:
+                click.echo(line, nl=False)
+            return
+        with NamedTemporaryFile(
+            "w",
+            encoding="utf-8",
+            dir=output_file.parent,
+            prefix=f".{output_file.name}.",
+            delete=False,
+        ) as scratch:
+            partial = Path(scratch.name)
+            scratch.writelines(lines)
+        partial.replace(output_file)
+    except ClusterUnavailable as error:
+        raise unread(error) from error
+    except OSError as error:
+        raise click.FileError(str(output_file), error.strerror) from error

@@ -1,0 +1,91 @@
+"""One object explained to an administrator: who owns each address, what admission would say, and
+why.
+
+Names everything, other namespaces included: it is for whoever may read the whole cluster.
+"""
+
+from collections.abc import Iterator
+
+from webhook.core.engine import Decision, decide
+from webhook.core.inventory import Inventory
+from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ListedAddress
+from webhook.core.policy import Policy
+from webhook.core.rule import Action, ObjectCase, Ownership
+
+
+def explain(subject: Endpoints | EndpointSlice, inventory: Inventory, policy: Policy) -> str:
+    """Text about an object as if an ordinary user wrote it now."""
+    request = AdmissionRequest(ref=subject.ref, new=subject)
+    decision = decide(request, inventory, policy)
+    case = ObjectCase(subject, inventory)
+    lines = [
+        f"{subject.kind} {subject.metadata.namespace}/{subject.metadata.name}",
+        f"  {_ownership(case)}",
+        "",
+        *_addresses(case),
+        "",
+        f"Written now by an ordinary user, the answer would be: {decision.verdict}",
+        *_findings(decision),
+        *_way_out(subject, decision),
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _ownership(case: ObjectCase) -> str:
+    service, name = case.service, case.subject.service_name
+    if service is None:
+        return f"there is no Service {name}" if name else "no label names its Service"
+    if service.type == "ExternalName":
+        return f"Service {name} is of type ExternalName: it has no endpoints"
+    if case.ownership is Ownership.MANUAL:
+        return f"Service {name} has no selector: endpoints are written by hand"
+    selector = ",".join(f"{key}={value}" for key, value in (service.selector or {}).items())
+    return f"Service {name} selects {selector}: the control plane writes its endpoints"
+
+
+def _addresses(case: ObjectCase) -> Iterator[str]:
+    for part in case.subject.parts:
+        ports = ", ".join(map(str, part.ports)) or "no port"
+        for listed in part.addresses:
+            owners = "; ".join(_owners(case, listed)) or "nobody in this cluster"
+            ready = "" if listed.ready else ", not ready"
+            yield f"  {listed.path}: {listed.address.text} ({ports}{ready}) is of {owners}"
+
+
+def _owners(case: ObjectCase, listed: ListedAddress) -> Iterator[str]:
+    inventory = case.inventory
+    for address in listed.address.destinations:
+        for pod in inventory.live_pods_at(address.value):
+            network = ", on its node's network" if pod.host_network else ""
+            readiness = "ready" if pod.ready else "not ready"
+            yield f"Pod {pod.namespace}/{pod.name} ({readiness}{network})"
+        yield from (f"Node {node.name}" for node in inventory.nodes_at(address.value))
+        for service in inventory.services_at(address.value):
+            yield f"Service {service.namespace}/{service.name}"
+        if inventory.is_api_server(address.value):
+            yield "the API server"
+        if address.special:
+            yield f"nobody: it is a {address.special} address"
+
+
+def _findings(decision: Decision) -> Iterator[str]:
+    for finding in decision.findings:
+        violation = finding.violation
+        detail = f" ({violation.detail})" if violation.detail else ""
+        where = f"{finding.rule.code} {violation.field}"
+        yield f"  {finding.action} {where}: {violation.message}{detail}"
+        yield f"       -> {finding.rule.remedy}"
+
+
+def _way_out(subject: Endpoints | EndpointSlice, decision: Decision) -> Iterator[str]:
+    codes = [f.rule.code for f in decision.findings if f.action is Action.DENY]
+    if not codes:
+        return
+    yield ""
+    yield "If this is as it should be, the policy can exempt one writer:"
+    yield "  exemptions:"
+    yield '  - reason: "say why"'
+    yield "    users: [system:serviceaccount:NAMESPACE:NAME]"
+    yield f"    namespaces: [{subject.metadata.namespace}]"
+    yield f"    names: [{subject.metadata.name}]"
+    yield f"    rules: [{', '.join(dict.fromkeys(codes))}]"
