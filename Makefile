@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 T ?= tests
 
-.PHONY: help setup demo run test e2e lint format docs lock clean
+.PHONY: help setup demo run test e2e lint format docs check-generated lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,13 @@ lint: setup  ## ruff, mypy --strict, import-linter, and that generated documents
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(MAKE) --no-print-directory check-generated
+
+docs: setup  ## write the generated documents anew
+	$(BIN)/endpoints-guard rules --output markdown > docs/rules.md
+
+check-generated: setup
+	$(BIN)/endpoints-guard rules --output markdown | diff -u docs/rules.md - || { echo 'docs/rules.md is stale: run make docs'; exit 1; }
 
 format: setup  ## rewrite the code in the house format
 	$(BIN)/ruff format .
