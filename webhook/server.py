@@ -16,7 +16,14 @@ from werkzeug.exceptions import HTTPException
 
 from webhook.cluster.state import Condition, Confirmed, State
 from webhook.core.admission import InvalidReview, parse_review, render_review
-from webhook.core.engine import Decision, Indeterminate, decide, decide_by_request
+from webhook.core.engine import (
+    Decision,
+    Indeterminate,
+    can_be_overridden,
+    decide,
+    decide_by_request,
+    overridden,
+)
 from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import Policy
 from webhook.telemetry import METRICS_TYPE, Telemetry
@@ -53,24 +60,35 @@ class Judge:
         known = self._state.known()
         if isinstance(known, Indeterminate):
             return known
-        decided = decide(asked, known, policy)
-        if decided.allowed or asked.new is None:
-            return decided
+        first = decide(asked, known, policy)
+        if first.allowed or asked.new is None:
+            return first
         fresh = self._state.confirmed(asked.new, deadline)
-        if fresh is None:
-            return decided
-        return self._judged_anew(asked, fresh, policy)
+        decision = first if fresh is None else self._judged_anew(asked, fresh, policy)
+        if isinstance(decision, Indeterminate) or decision.allowed:
+            return decision
+        return self._unless_restricted(asked, decision, policy, deadline)
 
     def _judged_anew(
         self, asked: AdmissionRequest, fresh: Confirmed | Indeterminate, policy: Policy
     ) -> Decision | Indeterminate:
         if isinstance(fresh, Indeterminate):
             return fresh
-        decided = decide(asked, fresh.inventory, policy)
-        self._telemetry.confirmed(upheld=not decided.allowed)
-        if decided.allowed and not fresh.complete:
+        decision = decide(asked, fresh.inventory, policy)
+        self._telemetry.confirmed(upheld=not decision.allowed)
+        if decision.allowed and not fresh.complete:
             return Indeterminate("too many owners of addresses would have to be read anew")
-        return decided
+        return decision
+
+    def _unless_restricted(
+        self, asked: AdmissionRequest, decision: Decision, policy: Policy, deadline: float
+    ) -> Decision | Indeterminate:
+        if not can_be_overridden(decision, policy):
+            return decision
+        may = self._state.may_restricted(asked, deadline)
+        if isinstance(may, Indeterminate):
+            return may
+        return overridden(decision) if may else decision
 
 
 def create_app(judge: Judge, telemetry: Telemetry, conditions: Conditions) -> Flask:

@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "explain": "say what a rule means, or why an object is judged as it is",
     "rules": "list the rules",
     "snapshot": "write the cluster state that an offline check needs",
+    "policy": "show, check and describe the policy file",
     "certs": "make certificates for development",
     "demo": "start the webhook on an example and send it good and bad writes",
 }

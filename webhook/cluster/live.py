@@ -13,7 +13,7 @@ from webhook.cluster.listwatch import DEFAULT_PACE, Pace
 from webhook.cluster.state import Condition, Confirmed
 from webhook.core.engine import Indeterminate
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Endpoints, EndpointSlice
+from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.objects.node import WireNode
 from webhook.core.objects.pod import WirePod
 from webhook.core.objects.service import WireService
@@ -36,6 +36,41 @@ RESOURCES: Final = (
     ),
 )
 """What is listed and watched; `permissions.INFORMERS` says what that needs."""
+
+
+_ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+
+class _AccessStatus(msgspec.Struct, frozen=True):
+    allowed: bool = False
+
+
+class _AccessReview(msgspec.Struct, frozen=True):
+    status: _AccessStatus = _AccessStatus()
+
+
+_ACCESS_DECODER: Final = msgspec.json.Decoder(_AccessReview)
+
+
+def _access_review(request: AdmissionRequest) -> dict[str, object]:
+    slices = request.ref.kind == "EndpointSlice"
+    return {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": request.username,
+            "groups": request.groups,
+            "extra": request.extra,
+            "resourceAttributes": {
+                "verb": "create",
+                "group": "discovery.k8s.io" if slices else "",
+                "resource": "endpointslices" if slices else "endpoints",
+                "subresource": "restricted",
+                "namespace": request.ref.namespace,
+                "name": request.ref.name,
+            },
+        },
+    }
 
 
 class LiveCluster:
@@ -69,6 +104,16 @@ class LiveCluster:
             return Indeterminate(error.reason)
         except msgspec.DecodeError as error:
             return Indeterminate(f"an object from the API server cannot be read: {error}")
+
+    def may_restricted(self, request: AdmissionRequest, deadline: float) -> bool | Indeterminate:
+        """Ask the API server's authorizers, by a SubjectAccessReview."""
+        try:
+            answer = self._api.post(_ACCESS_REVIEWS, _access_review(request), deadline=deadline)
+            return _ACCESS_DECODER.decode(answer).status.allowed
+        except ClusterUnavailable as error:
+            return Indeterminate(error.reason)
+        except msgspec.DecodeError as error:
+            return Indeterminate(f"the SubjectAccessReview cannot be read: {error}")
 
     def conditions(self) -> tuple[Condition, ...]:
         """A line for each informer. One that has synced stays ready while its watch is down.

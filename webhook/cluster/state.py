@@ -5,7 +5,7 @@ from typing import Protocol
 
 from webhook.core.engine import Indeterminate
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Endpoints, EndpointSlice
+from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,12 @@ class State(Protocol):
         None when there is nothing newer than what `known` gives.
         """
 
+    def may_restricted(self, request: AdmissionRequest, deadline: float) -> bool | Indeterminate:
+        """Whether the writer may create `endpoints/restricted` (or `endpointslices/restricted`).
+
+        A virtual right: no such subresource exists. OpenShift made it up, and operators ask for it.
+        """
+
     def conditions(self) -> tuple[Condition, ...]:
         """How complete and how fresh it is, part by part."""
 
@@ -58,6 +64,10 @@ class FixedState:
 
     def confirmed(self, subject: Endpoints | EndpointSlice, deadline: float) -> None:
         """Nothing is newer."""
+
+    def may_restricted(self, request: AdmissionRequest, deadline: float) -> bool:
+        """Files grant no rights."""
+        return False
 
     def conditions(self) -> tuple[Condition, ...]:
         """Always ready."""

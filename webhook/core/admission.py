@@ -62,6 +62,7 @@ class _Kind(Struct, frozen=True, gc=False):
 class _UserInfo(Struct, frozen=True, gc=False):
     username: str = ""
     groups: tuple[str, ...] | None = None
+    extra: dict[str, tuple[str, ...]] | None = None
 
 
 class _Request(Struct, frozen=True, gc=False, rename=api_name):
@@ -113,6 +114,7 @@ def _admission_request(wire: _Request) -> AdmissionRequest:
         operation=wire.operation,
         username=wire.user_info.username,
         groups=wire.user_info.groups or (),
+        extra=wire.user_info.extra or {},
         dry_run=bool(wire.dry_run),
         new=new,
         old=old,

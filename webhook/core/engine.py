@@ -7,7 +7,7 @@ so they cannot disagree about an object.
 from collections.abc import Iterator
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from webhook.core.claims import Claim, claims, claims_behind, starts_afresh
 from webhook.core.inventory import Inventory
@@ -48,6 +48,8 @@ class Reason(StrEnum):
     TRUSTED_WRITER = "trusted writer"
     NOTHING_WRITTEN = "nothing written"
     """A deletion, or an operation on a subresource."""
+    RESTRICTED_RIGHT = "restricted right"
+    """Judged, and the writer has the right that overrides the address rules."""
     UNCHANGED = "unchanged"
     """Addresses, ports, address type and owning Service are as before: metadata only."""
     JUDGED = "judged"
@@ -116,6 +118,21 @@ def decide(request: AdmissionRequest, inventory: Inventory, policy: Policy) -> D
     if exempt:
         found = tuple(finding for finding in found if finding.rule.code not in exempt)
     return Decision(Reason.JUDGED, found)
+
+
+def can_be_overridden(decision: Decision, policy: Policy) -> bool:
+    """Whether the restricted right would let a denied write through: only address rules deny."""
+    denied = [f.rule.code for f in decision.findings if f.action is Action.DENY]
+    return policy.file.restricted_right and all(code.startswith("EG5") for code in denied)
+
+
+def overridden(decision: Decision) -> Decision:
+    """The decision for a writer with the restricted right: what denied is only noted."""
+    noted = (
+        structs.replace(finding, action=Action.AUDIT) if finding.action is Action.DENY else finding
+        for finding in decision.findings
+    )
+    return Decision(Reason.RESTRICTED_RIGHT, tuple(noted))
 
 
 def judge(

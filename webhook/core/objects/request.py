@@ -2,6 +2,7 @@
 format.
 """
 
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -20,6 +21,8 @@ class AdmissionRequest(Struct, frozen=True, kw_only=True):
     username: str = ""
     """Full authenticated name, such as `system:serviceaccount:kube-system:endpoint-controller`."""
     groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = {}
+    """What the authenticator added, such as the scopes of a token; authorizers may need it."""
     dry_run: bool = False
     new: Endpoints | EndpointSlice | None = None
     """None on DELETE, and where the writer alone decides."""

@@ -1,0 +1,143 @@
+"""A policy seen from outside: its schema, what it amounts to, and what is unwise about it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from msgspec import json
+
+from webhook.core.addresses import parse
+from webhook.core.policy import TRUSTED_WRITERS, Policy
+from webhook.core.policy_file import Exemption, PolicyFile
+from webhook.core.rule import Action, Ownership
+from webhook.core.rules import RULES
+
+_SERVICE_ACCOUNT = "system:serviceaccount:"
+_EVERYBODY = frozenset({"system:authenticated", "system:unauthenticated", "system:serviceaccounts"})
+_NOT_TO_TRUST = "system:serviceaccount:kube-system:endpointslicemirroring-controller"
+
+
+def as_schema() -> str:
+    """JSON Schema of the policy file, made from the types that read it."""
+    schema = json.schema(PolicyFile)
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "endpoints-guard policy"
+    names = [name for rule in RULES.values() for name in (rule.code, rule.slug)]
+    for definition in schema["$defs"].values():
+        actions = definition.get("properties", {}).get("rules", {})
+        if actions.get("type") == "object":
+            actions["propertyNames"] = {"enum": names}
+    return json.format(json.encode(schema), indent=2).decode()
+
+
+def as_text(policy: Policy, namespace: str, today: str) -> str:
+    """What holds in a namespace (or where no namespace says otherwise), in full."""
+    return "\n".join([*_lines(policy, namespace, today), ""])
+
+
+def _lines(policy: Policy, namespace: str, today: str) -> Iterator[str]:
+    yield f"Rules in namespace {namespace}" if namespace else "Rules"
+    for rule in RULES.values():
+        selector, manual = (policy.action(rule, o, namespace) for o in Ownership)
+        yield f"  {rule.code} {rule.slug:<22} selector: {selector:<6} manual: {manual}"
+    limits = policy.in_force(namespace).limits
+    yield "Limits"
+    yield f"  external addresses: {_listed(limits.allowed_cidrs, 'every')}"
+    yield f"  except: {_listed(limits.forbidden_cidrs)}"
+    yield f"  external ports: {_listed(limits.allowed_ports, 'every')}"
+    yield f"  names: {_listed(limits.allowed_names)}"
+    yield f"  forbidden ports: {_listed(limits.forbidden_ports)}"
+    yield f"  Pod ranges beyond those of nodes: {_listed(limits.pod_cidrs)}"
+    yield "Trusted writers"
+    yield from (f"  {writer}" for writer in sorted(policy.trusted_writers))
+    yield f"Restricted right overrides EG5xx: {'yes' if policy.file.restricted_right else 'no'}"
+    yield "Exemptions"
+    yield from (f"  {_exemption(each, today)}" for each in policy.exemptions)
+
+
+def _listed(values: tuple[Any, ...] | None, missing: str = "none") -> str:
+    if values is None:
+        return missing
+    return ", ".join(map(str, values)) or "none"
+
+
+def _exemption(exemption: Exemption, today: str) -> str:
+    who = [
+        f"{key} {', '.join(values)}"
+        for key, values in (
+            ("users", exemption.users),
+            ("groups", exemption.groups),
+            ("namespaces", exemption.namespaces),
+            ("names", exemption.names),
+        )
+        if values
+    ]
+    rules = ", ".join(exemption.rules) or "every rule"
+    until = f" until {exemption.expires}" if exemption.expires else ""
+    state = " (expired)" if _expired(exemption, today) else ""
+    return f"{rules} for {' and '.join(who)}{until}{state}: {exemption.reason}"
+
+
+def _expired(exemption: Exemption, today: str) -> bool:
+    return bool(exemption.expires) and exemption.expires < today
+
+
+def lint(policy: Policy, today: str) -> tuple[str, ...]:
+    """What an administrator should think about again, each as one line with its key."""
+    return (*_lint_trust(policy), *_lint_exemptions(policy, today), *_lint_limits(policy))
+
+
+def _lint_trust(policy: Policy) -> Iterator[str]:
+    for writer in sorted(policy.trusted_writers - TRUSTED_WRITERS):
+        yield f"trustedWriters: {writer} is never judged. {_consequence(writer)}".rstrip()
+    for writer in sorted(TRUSTED_WRITERS - policy.trusted_writers):
+        yield f"trustedWriters: without {writer} the control plane can be refused"
+
+
+def _consequence(user: str) -> str:
+    if user == _NOT_TO_TRUST:
+        return "It republishes what users wrote, so every rule can be evaded through it."
+    if user.startswith(_SERVICE_ACCOUNT):
+        namespace = user.removeprefix(_SERVICE_ACCOUNT).partition(":")[0]
+        return (
+            f"Whoever may create Pods or tokens in namespace {namespace} can write as this "
+            "service account: the whole namespace is trusted with it."
+        )
+    return ""
+
+
+def _lint_exemptions(policy: Policy, today: str) -> Iterator[str]:
+    for index, exemption in enumerate(policy.file.exemptions):
+        key = f"exemptions[{index}]"
+        if _expired(exemption, today):
+            yield f"{key}: it expired on {exemption.expires} and no longer counts"
+        for user in exemption.users:
+            consequence = _consequence(user)
+            if consequence:
+                yield f"{key}: {user} is exempt. {consequence}"
+        for group in sorted(_EVERYBODY & set(exemption.groups)):
+            yield f"{key}: the group {group} is nearly everybody"
+        if not exemption.rules:
+            yield f"{key}: it exempts from every rule; name those that are meant"
+        if not exemption.users and not exemption.groups:
+            yield f"{key}: it holds for every writer there; name users or groups"
+        if {user for user in exemption.users if user in policy.trusted_writers}:
+            yield f"{key}: it never matches a trusted writer, who is not judged at all"
+
+
+def _lint_limits(policy: Policy) -> Iterator[str]:
+    for name in sorted({rule for rule, action in policy.file.rules.items() if _off(action)}):
+        yield f"rules.{name}: it is off everywhere; audit would at least show what it misses"
+    for namespace, special in policy.file.namespaces.items():
+        for name, action in special.rules.items():
+            if _off(action):
+                yield f"namespaces.{namespace}.rules.{name}: it is off there"
+    external = policy.file.external
+    if external.allowed_cidrs is not None and not external.allowed_cidrs:
+        yield "external.allowedCIDRs: it is empty, so no external address is allowed anywhere"
+    for name in external.allowed_names:
+        if parse(name).value or name in ("*", "*."):
+            yield f"external.allowedNames: {name} never matches: it is no DNS name"
+
+
+def _off(action: Action) -> bool:
+    return action is Action.OFF
