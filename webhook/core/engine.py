@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
+from webhook.core.case import AddressCase, AddressPortCase, ObjectCase, PortCase, address_case
 from webhook.core.claims import Claim, claims, claims_behind, starts_afresh
 from webhook.core.inventory import Inventory
 from webhook.core.objects import (
@@ -20,16 +21,7 @@ from webhook.core.objects import (
     Port,
 )
 from webhook.core.policy import Policy, RuleSet
-from webhook.core.rule import (
-    Action,
-    AddressCase,
-    AddressPortCase,
-    ObjectCase,
-    PortCase,
-    Rule,
-    Violation,
-    address_case,
-)
+from webhook.core.rule import Action, Rule, Violation
 
 Subject = Endpoints | EndpointSlice
 

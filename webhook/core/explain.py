@@ -6,11 +6,12 @@ Names everything, other namespaces included: it is for whoever may read the whol
 
 from collections.abc import Iterator
 
+from webhook.core.case import ObjectCase
 from webhook.core.engine import Decision, decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ListedAddress
 from webhook.core.policy import Policy
-from webhook.core.rule import Action, ObjectCase, Ownership
+from webhook.core.rule import Action, Ownership
 
 
 def explain(subject: Endpoints | EndpointSlice, inventory: Inventory, policy: Policy) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from msgspec import Struct, structs
 
+from webhook.core.case import Limits
 from webhook.core.objects import AdmissionRequest, InvalidObject, convert
 from webhook.core.policy_file import (
     Exemption,
@@ -19,7 +20,7 @@ from webhook.core.policy_file import (
     check_policy_file,
 )
 from webhook.core.profiles import PROFILES, exemptions_of
-from webhook.core.rule import Action, Limits, Ownership, Rule, Scope
+from webhook.core.rule import Action, Ownership, Rule, Scope
 from webhook.core.rules import RULES
 
 _CONTROLLERS: Final = (

@@ -12,14 +12,8 @@ from inspect import get_annotations
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from webhook.core.rule import (
-    AddressCase,
-    AddressPortCase,
-    ObjectCase,
-    PortCase,
-    Rule,
-    Scope,
-)
+from webhook.core.case import AddressCase, AddressPortCase, ObjectCase, PortCase
+from webhook.core.rule import Rule, Scope
 
 _CASES: Final = {
     Scope.OBJECT: ObjectCase,

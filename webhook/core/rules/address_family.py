@@ -5,7 +5,8 @@ word. It harms nobody else, hence a warning. An IPv4-mapped IPv6 address counts 
 for the control plane.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Rule, Scope, Violation, both
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:

@@ -8,7 +8,8 @@ store them. The verdicts of all other rules refer to what Go reads.
 
 from msgspec.structs import replace
 
-from webhook.core.rule import Action, AddressCase, Example, Rule, Scope, Violation, both
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:

@@ -5,7 +5,8 @@ the clients' credentials to wherever the Service's owner looks. The addresses ar
 endpoints of `default/kubernetes`, which API servers maintain by themselves.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

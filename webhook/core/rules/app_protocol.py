@@ -4,7 +4,8 @@ Proxies that read it speak another protocol to the backend: TLS or not, HTTP/2 o
 plane copies it from the Service, so a difference means that somebody overrides the Service's owner.
 """
 
-from webhook.core.rule import Action, Example, Ownership, PortCase, Rule, Scope, Violation
+from webhook.core.case import PortCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: PortCase) -> Violation | None:

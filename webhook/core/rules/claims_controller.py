@@ -9,7 +9,8 @@ should drop the label.
 
 from typing import Final
 
-from webhook.core.rule import Action, Example, ObjectCase, Rule, Scope, Violation, both
+from webhook.core.case import ObjectCase
+from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
 
 _CONTROLLERS: Final = {
     ("endpoints.kubernetes.io/managed-by", "endpoint-controller"): "endpoint-controller",

@@ -7,7 +7,8 @@ namespace, an administrator says where to. By default every external address is 
 writer's own namespace are not external.
 """
 
-from webhook.core.rule import Action, AddressPortCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressPortCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressPortCase) -> Violation | None:

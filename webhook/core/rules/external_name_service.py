@@ -7,7 +7,8 @@ effect that will not come, or one that should not. Note that the alias itself, `
 is outside of what this webhook sees.
 """
 
-from webhook.core.rule import Action, Example, ObjectCase, Ownership, Rule, Scope, Violation
+from webhook.core.case import ObjectCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: ObjectCase) -> Violation | None:

@@ -5,7 +5,8 @@ server's. An administrator lists them in `forbiddenPorts`, for the cluster or a 
 port without a number means every port, and so the forbidden ones as well.
 """
 
-from webhook.core.rule import Action, Example, PortCase, Rule, Scope, Violation, both
+from webhook.core.case import PortCase
+from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
 
 
 def check(case: PortCase) -> Violation | None:

@@ -7,7 +7,8 @@ the writer's own namespace claims to hold it as well. Pods that share their node
 node's address: that is EG502. The writer's own Pods are always fine.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

@@ -7,7 +7,8 @@ looking it up here would only tell where it leads now. The API server accepts te
 """
 
 from webhook.core.addresses import parse
-from webhook.core.rule import Action, AddressCase, Example, Rule, Scope, Violation, both
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:

@@ -6,16 +6,8 @@ with it, a Pod of a StatefulSet poses as another. The control plane sets it exac
 ShouldSetHostname), and leaves it empty otherwise.
 """
 
-from webhook.core.rule import (
-    Action,
-    AddressCase,
-    Example,
-    Facet,
-    Ownership,
-    Rule,
-    Scope,
-    Violation,
-)
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

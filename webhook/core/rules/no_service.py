@@ -8,7 +8,8 @@ this is a warning, and the addresses are judged as those of a Service without a 
 without addresses, such as old leader-election locks, are of no concern.
 """
 
-from webhook.core.rule import Action, Example, ObjectCase, Ownership, Rule, Scope, Violation
+from webhook.core.case import ObjectCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: ObjectCase) -> Violation | None:

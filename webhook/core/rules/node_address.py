@@ -7,7 +7,8 @@ still there. Operators that publish nodes on purpose (the Prometheus operator it
 profile or an exemption.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

@@ -6,16 +6,8 @@ manual address that no Pod of the namespace holds may carry any node name: Metal
 users set it to choose the announcing node.
 """
 
-from webhook.core.rule import (
-    Action,
-    AddressCase,
-    Example,
-    Facet,
-    Ownership,
-    Rule,
-    Scope,
-    Violation,
-)
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

@@ -12,7 +12,8 @@ have succeeded or failed do not, because their address may already belong to som
 Addresses are compared as values, not as text.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

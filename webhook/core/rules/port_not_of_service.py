@@ -7,7 +7,8 @@ warning, because a single unnamed port is widespread there. A Service without an
 has nothing to compare with, unless it has a selector: then the control plane lists none.
 """
 
-from webhook.core.rule import Action, Example, Ownership, PortCase, Rule, Scope, Violation
+from webhook.core.case import PortCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: PortCase) -> Violation | None:

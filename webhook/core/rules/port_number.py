@@ -8,7 +8,8 @@ every port, and is never what a selector implies. Without a selector the writer 
 gateways of other clusters all answer on one port.
 """
 
-from webhook.core.rule import Action, AddressPortCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressPortCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressPortCase) -> Violation | None:

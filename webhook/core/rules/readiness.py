@@ -6,16 +6,8 @@ none. The Pod's condition `Ready` decides, as for the control plane; a Service w
 slice. Readiness changes by the second, so this is a warning only.
 """
 
-from webhook.core.rule import (
-    Action,
-    AddressCase,
-    Example,
-    Facet,
-    Ownership,
-    Rule,
-    Scope,
-    Violation,
-)
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

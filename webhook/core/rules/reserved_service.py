@@ -6,8 +6,9 @@ cluster. API servers maintain it by themselves, as `system:apiserver`; only a cl
 `--endpoint-reconciler-type=none` needs somebody else to do so, and an exemption for that.
 """
 
+from webhook.core.case import ObjectCase
 from webhook.core.inventory import API_SERVER
-from webhook.core.rule import Action, Example, ObjectCase, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
 
 
 def check(case: ObjectCase) -> Violation | None:

@@ -8,7 +8,8 @@ kube-proxy, but harms nobody else.
 
 from msgspec.structs import replace
 
-from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

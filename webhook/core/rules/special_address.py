@@ -7,7 +7,8 @@ link-local and some multicast on new objects (CVE-2021-25737), and nothing else 
 6to4, Teredo, IPv4-mapped) of any of them. All are unwrapped here.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Rule, Scope, Violation, both
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:

@@ -6,7 +6,8 @@ network (Multus, a storage network) has addresses that its status does not list.
 itself is judged, whatever targetRef says.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

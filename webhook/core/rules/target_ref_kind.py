@@ -5,16 +5,8 @@ fine too when it lists the address, as the kubelet endpoints of the Prometheus o
 kinds only earn a warning there.
 """
 
-from webhook.core.rule import (
-    Action,
-    AddressCase,
-    Example,
-    Ownership,
-    Rule,
-    Scope,
-    Violation,
-    is_pod_ref,
-)
+from webhook.core.case import AddressCase, is_pod_ref
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

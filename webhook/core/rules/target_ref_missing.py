@@ -5,7 +5,8 @@ tell later whether the Pod that was meant is still the Pod that holds the addres
 reused, uids are not (kubernetes#109414). Manual endpoints need none.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

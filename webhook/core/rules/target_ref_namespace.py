@@ -6,7 +6,8 @@ Readers that follow it act on somebody else's Pod. Some operators cross namespac
 (Knative's activator): give those an exemption.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Rule, Scope, Violation, both
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:

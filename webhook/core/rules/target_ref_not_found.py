@@ -5,16 +5,8 @@ the address was true once: by now it may belong to anybody. The uid is compared 
 given: virtual clusters rename Pods and leave it empty.
 """
 
-from webhook.core.rule import (
-    Action,
-    AddressCase,
-    Example,
-    Rule,
-    Scope,
-    Violation,
-    both,
-    is_pod_ref,
-)
+from webhook.core.case import AddressCase, is_pod_ref
+from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:

@@ -7,7 +7,8 @@ hosts, nodes carry no ranges, and this rule is silent unless the policy names so
 ended holds no address any more.
 """
 
-from webhook.core.rule import Action, AddressCase, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
 
 
 def check(case: AddressCase) -> Violation | None:

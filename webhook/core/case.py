@@ -1,0 +1,192 @@
+"""What a rule looks at: the object, one of its ports, one of its addresses, an address with a port.
+
+A case holds the facts, gathered once, and the limits that the policy sets; it decides nothing.
+"""
+
+from functools import cached_property
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.core.inventory import Inventory
+from webhook.core.objects import (
+    Endpoints,
+    EndpointSlice,
+    ListedAddress,
+    Node,
+    Part,
+    Pod,
+    Port,
+    Service,
+    TargetRef,
+)
+from webhook.core.ranges import CidrSet
+from webhook.core.rule import Ownership, Violation
+
+
+class Limits(Struct, frozen=True, dict=True, kw_only=True):
+    """What the policy allows in the namespace of the object."""
+
+    forbidden_ports: tuple[int, ...] = ()
+    allowed_ports: tuple[int, ...] | None = None
+    allowed_names: tuple[str, ...] = ()
+    allowed_cidrs: tuple[str, ...] | None = None
+    forbidden_cidrs: tuple[str, ...] = ()
+    pod_cidrs: tuple[str, ...] = ()
+
+    @cached_property
+    def allowed_networks(self) -> CidrSet | None:
+        """`allowed_cidrs`, ready for questions; None allows every address."""
+        return None if self.allowed_cidrs is None else CidrSet(self.allowed_cidrs)
+
+    @cached_property
+    def forbidden_networks(self) -> CidrSet:
+        """`forbidden_cidrs`, ready for questions."""
+        return CidrSet(self.forbidden_cidrs)
+
+    @cached_property
+    def pod_networks(self) -> CidrSet:
+        """`pod_cidrs`, ready for questions."""
+        return CidrSet(self.pod_cidrs)
+
+
+NO_LIMITS: Final = Limits()
+
+
+class ObjectCase:
+    """An object with its Service and everything known of the cluster."""
+
+    def __init__(
+        self,
+        subject: Endpoints | EndpointSlice,
+        inventory: Inventory,
+        *,
+        limits: Limits = NO_LIMITS,
+        writer: str = "",
+    ) -> None:
+        self.subject = subject
+        self.inventory = inventory
+        self.limits = limits
+        self.writer = writer
+        """Full user name; empty when no particular write is judged, but what is stored."""
+        self.namespace: str = subject.metadata.namespace
+        self.service: Service | None = (
+            inventory.service(self.namespace, subject.service_name)
+            if subject.service_name
+            else None
+        )
+        selects = self.service is not None and self.service.has_selector
+        self.ownership = Ownership.SELECTOR if selects else Ownership.MANUAL
+
+    @cached_property
+    def has_addresses(self) -> bool:
+        """Whether there is anything to judge; leader-election Endpoints have no address."""
+        return any(part.addresses for part in self.subject.parts)
+
+
+class PortCase(Struct, frozen=True, gc=False):
+    """One port of one part."""
+
+    object: ObjectCase
+    part: Part
+    index: int
+
+    @property
+    def port(self) -> Port:
+        """The port in question."""
+        return self.part.ports[self.index]
+
+    @property
+    def path(self) -> str:
+        """Path of the port."""
+        return f"{self.part.ports_path}[{self.index}]"
+
+
+class AddressCase(Struct):
+    """One address, with the Pods that hold it."""
+
+    object: ObjectCase
+    part: Part
+    listed: ListedAddress
+    own_pods: tuple[Pod, ...]
+    """Live Pods of the object's namespace that hold the address."""
+    target_pod: Pod | None
+    """The Pod of the object's namespace that targetRef names, whatever it holds."""
+    pod: Pod | None
+    """The Pod that stands behind the address: one that the Service selects, or, where there is no
+    selector, one of the namespace; the one in targetRef where several share the address."""
+
+    @property
+    def text(self) -> str:
+        """The address as written."""
+        return self.listed.address.text
+
+    @property
+    def target_ref(self) -> TargetRef | None:
+        """What the writer says the address belongs to."""
+        return self.listed.target_ref
+
+    def violation(self, message: str, *, detail: str = "", private: str = "") -> Violation:
+        """A violation at the address."""
+        return Violation(self.listed.path, message, detail, private)
+
+    def violation_at(self, field: str, message: str, *, detail: str = "") -> Violation:
+        """A violation at another field of the same entry, such as `targetRef.name`."""
+        return Violation(f"{self.listed.endpoint_path}.{field}", message, detail)
+
+    def target_node(self) -> Node | None:
+        """The Node that targetRef names, if it is a Node of this cluster."""
+        ref = self.listed.target_ref
+        if ref is None or ref.kind != "Node":
+            return None
+        return self.object.inventory.node(ref.name)
+
+
+def address_case(case: ObjectCase, part: Part, listed: ListedAddress) -> AddressCase:
+    """Gather what is known of one address."""
+    inventory, namespace = case.inventory, case.namespace
+    holders = inventory.live_pods_at(listed.address.value) if listed.address.value else ()
+    own = tuple([pod for pod in holders if pod.namespace == namespace])
+    target = _target_pod(case, listed.target_ref)
+    return AddressCase(case, part, listed, own, target, _pod_behind(case, own, target))
+
+
+def _target_pod(case: ObjectCase, ref: TargetRef | None) -> Pod | None:
+    if ref is None or not is_pod_ref(ref) or ref.namespace not in ("", case.namespace):
+        return None
+    pod = case.inventory.pod(case.namespace, ref.name)
+    if pod is None or (ref.uid and ref.uid != pod.uid):
+        return None
+    return pod
+
+
+def _pod_behind(case: ObjectCase, own: tuple[Pod, ...], target: Pod | None) -> Pod | None:
+    if case.ownership is Ownership.SELECTOR:
+        assert case.service is not None  # noqa: S101 - what SELECTOR means
+        selects = case.service.selects
+        own = tuple([pod for pod in own if selects(pod.labels)])
+    if target in own:
+        return target
+    return own[0] if own else None
+
+
+def is_pod_ref(ref: TargetRef) -> bool:
+    """Whether targetRef means a core/v1 Pod."""
+    return ref.kind == "Pod" and ref.api_version in ("", "v1")
+
+
+class AddressPortCase(Struct, frozen=True, gc=False):
+    """One address together with one of the ports at which it is offered."""
+
+    address: AddressCase
+    index: int
+
+    @property
+    def port(self) -> Port:
+        """The port in question."""
+        return self.address.part.ports[self.index]
+
+    @property
+    def path(self) -> str:
+        """Path of the port; the address is named in the message."""
+        return f"{self.address.part.ports_path}[{self.index}]"
