@@ -75,6 +75,8 @@ _SPECIAL: Final = tuple(
     )
 )
 
+_LOCAL_NAT64: Final = 0x0064_FF9B_0001
+"""64:ff9b:1::/48 (RFC 8215), within which operators choose a prefix of their own."""
 _NO_ADDRESS: Final = "it is not an IP address"
 _PLAIN_OCTET: Final = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _PLAIN_IPV4: Final = re.compile(rf"(?:{_PLAIN_OCTET}\.){{3}}{_PLAIN_OCTET}", re.ASCII)
@@ -156,16 +158,33 @@ def _embedded(ip: IPv6) -> Iterator[IPv4]:
     number = int(ip)
     if number >> 32 == 0 and number > 1:
         yield IPv4(number)
-    if number >> 32 == 0x0064_FF9B << 64 or number >> 80 == 0x0064_FF9B_0001:
+    if number >> 32 == 0x0064_FF9B << 64 or number >> 80 == _LOCAL_NAT64:
         yield from _unless_zero(number & 0xFFFF_FFFF)
-    if number >> 80 == 0x0064_FF9B_0001:  # the /48 layout leaves bits 64 to 71 free
-        yield from _unless_zero((number >> 64 & 0xFFFF) << 16 | number >> 40 & 0xFFFF)
+    if number >> 80 == _LOCAL_NAT64:
+        yield from _inside_local_nat64(number)
     if ip.sixtofour is not None:
         yield ip.sixtofour
     if ip.teredo is not None:
         yield from ip.teredo
     if number >> 32 & 0xFDFF_FFFF == 0x0000_5EFE:
         yield IPv4(number & 0xFFFF_FFFF)
+
+
+def _inside_local_nat64(number: int) -> Iterator[IPv4]:
+    """The layouts of RFC 6052 section 2.2 for prefixes of 48, 56 and 64 bits.
+
+    Bits 64 to 71 are left out and zero. What follows the IPv4 address should be zero, and
+    translators ignore it if it is not; then only an address with a host part is believed, since
+    the prefix's own number reads like one without.
+    """
+    joined = (number >> 64) << 56 | number & (1 << 56) - 1
+    if number >> 56 & 0xFF:
+        return
+    for prefix in (48, 56, 64):
+        suffix = 120 - prefix - 32
+        inside = joined >> suffix & 0xFFFF_FFFF
+        if joined & (1 << suffix) - 1 == 0 or (prefix < 64 and inside & 0xFFFF):
+            yield from _unless_zero(inside)
 
 
 def _unless_zero(number: int) -> Iterator[IPv4]:

@@ -1,8 +1,9 @@
-"""What a rule looks at: the object, one of its ports, one of its addresses, an address with a port.
+"""What a rule looks at: the object, one of its ports, or one of its addresses.
 
 A case holds the facts, gathered once, and the limits that the policy sets; it decides nothing.
 """
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Final
 
@@ -10,6 +11,7 @@ from msgspec import Struct
 
 from webhook.core.inventory import Inventory
 from webhook.core.objects import (
+    ContainerPort,
     Endpoints,
     EndpointSlice,
     ListedAddress,
@@ -18,6 +20,7 @@ from webhook.core.objects import (
     Pod,
     Port,
     Service,
+    ServicePort,
     TargetRef,
 )
 from webhook.core.ranges import CidrSet
@@ -83,23 +86,69 @@ class ObjectCase:
         """Whether there is anything to judge; leader-election Endpoints have no address."""
         return any(part.addresses for part in self.subject.parts)
 
+    @cached_property
+    def service_ports(self) -> Mapping[tuple[str, str], ServicePort]:
+        """The Service's ports by name and protocol, which is how proxies join them."""
+        return {port.key: port for port in self.service.ports} if self.service is not None else {}
+
+
+class PartCase:
+    """Addresses that share ports, each with the Pods that hold it."""
+
+    def __init__(self, case: ObjectCase, part: Part) -> None:
+        self.object = case
+        self.part = part
+        self.addresses = tuple([address_case(case, part, each) for each in part.addresses])
+
+    @cached_property
+    def addresses_by_pod_ports(
+        self,
+    ) -> Mapping[tuple[ContainerPort, ...], tuple[ListedAddress, ...]]:
+        """Addresses with a Pod behind them, by its named ports.
+
+        A targetPort means the same on all Pods of a group, and a Service's Pods form one or two.
+        """
+        groups: dict[tuple[ContainerPort, ...], list[ListedAddress]] = {}
+        for each in self.addresses:
+            if each.pod is not None:
+                groups.setdefault(each.pod.ports, []).append(each.listed)
+        return {ports: tuple(addresses) for ports, addresses in groups.items()}
+
+    @cached_property
+    def external(self) -> tuple[ListedAddress, ...]:
+        """Addresses that no live Pod of the namespace holds."""
+        return tuple(
+            each.listed
+            for each in self.addresses
+            if each.listed.address.value and not each.own_pods
+        )
+
 
 class PortCase(Struct, frozen=True, gc=False):
     """One port of one part."""
 
-    object: ObjectCase
-    part: Part
+    part: PartCase
     index: int
+
+    @property
+    def object(self) -> ObjectCase:
+        """The object that it is a port of."""
+        return self.part.object
 
     @property
     def port(self) -> Port:
         """The port in question."""
-        return self.part.ports[self.index]
+        return self.part.part.ports[self.index]
+
+    @property
+    def service_port(self) -> ServicePort | None:
+        """The Service's port of this name and protocol."""
+        return self.object.service_ports.get(self.port.service_port)
 
     @property
     def path(self) -> str:
         """Path of the port."""
-        return f"{self.part.ports_path}[{self.index}]"
+        return f"{self.part.part.ports_path}[{self.index}]"
 
 
 class AddressCase(Struct):
@@ -173,20 +222,3 @@ def _pod_behind(case: ObjectCase, own: tuple[Pod, ...], target: Pod | None) -> P
 def is_pod_ref(ref: TargetRef) -> bool:
     """Whether targetRef means a core/v1 Pod."""
     return ref.kind == "Pod" and ref.api_version in ("", "v1")
-
-
-class AddressPortCase(Struct, frozen=True, gc=False):
-    """One address together with one of the ports at which it is offered."""
-
-    address: AddressCase
-    index: int
-
-    @property
-    def port(self) -> Port:
-        """The port in question."""
-        return self.address.part.ports[self.index]
-
-    @property
-    def path(self) -> str:
-        """Path of the port; the address is named in the message."""
-        return f"{self.address.part.ports_path}[{self.index}]"

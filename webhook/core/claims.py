@@ -4,37 +4,27 @@ A claim is that traffic of one Service goes to one address and port, on behalf o
 objects of a running cluster may hold bad claims from before this webhook: those must not block the
 next update of somebody who did not make them, so they are warned about, and only new ones can be
 denied. The API server calls this ratcheting.
+
+A slice may have 100,000 addresses and 20,000 ports. Their product is never built: addresses are
+looked up one by one, and the ports of a part are one value that is compared as a whole.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
-from webhook.core.objects import Endpoints, EndpointSlice, ListedAddress, Part, Port, TargetRef
+from webhook.core.objects import Endpoints, EndpointSlice, ListedAddress, Port, TargetRef
 from webhook.core.rule import Facet
 
 PortClaim = tuple[str, str, int | None, str]
-Claim = tuple[str, TargetRef | None, PortClaim | None, Facet | None, str | bool]
-"""Address, targetRef, port (None: a part without ports), and one further field with its value."""
+Ports = frozenset[PortClaim | None]
+"""What a list of ports claims; an empty list claims the one port None."""
+AddressClaim = tuple[str, TargetRef | None, str | bool]
+"""Canonical address, targetRef, and the value of the facet."""
 
 
-def claims(subject: Endpoints | EndpointSlice) -> frozenset[Claim]:
-    """Everything that an object claims, each facet included."""
-    return frozenset(
-        claim
-        for part in subject.parts
-        for listed in part.addresses
-        for port in part.ports or (None,)
-        for facet in (None, *Facet)
-        for claim in (_claim(listed, port, facet),)
-    )
-
-
-def claims_behind(
-    part: Part, listed: ListedAddress | None, port: Port | None, facet: Facet | None
-) -> Iterator[Claim]:
-    """The claims on which a violation rests: of one address or all, at one port or all."""
-    addresses: Iterable[ListedAddress] = (listed,) if listed is not None else part.addresses
-    ports: Iterable[Port | None] = (port,) if port is not None else (part.ports or (None,))
-    return (_claim(address, each, facet) for address in addresses for each in ports)
+def port_claims(ports: Iterable[Port]) -> Ports:
+    """The ports of a part as they are compared."""
+    claims = ((*port.service_port, port.port, port.app_protocol or "") for port in ports)
+    return frozenset(claims) or frozenset({None})
 
 
 def starts_afresh(new: Endpoints | EndpointSlice, old: Endpoints | EndpointSlice) -> bool:
@@ -46,20 +36,68 @@ def starts_afresh(new: Endpoints | EndpointSlice, old: Endpoints | EndpointSlice
     return new.service_name != old.service_name or (new.mirrored and not old.mirrored)
 
 
-def _claim(listed: ListedAddress, port: Port | None, facet: Facet | None) -> Claim:
+class OldClaims:
+    """The claims of the object that an update replaces."""
+
+    def __init__(self, old: Endpoints | EndpointSlice) -> None:
+        self._old = old
+        self._by_facet: dict[Facet | None, dict[AddressClaim, tuple[Ports, ...]]] = {}
+        self._groups: dict[tuple[int, Facet | None], tuple[object, frozenset[object]]] = {}
+        self._covered: dict[tuple[Ports, object], bool] = {}
+
+    def cover(
+        self, addresses: tuple[ListedAddress, ...], ports: Ports, facet: Facet | None
+    ) -> bool:
+        """Whether each of the addresses was there at each of the ports."""
+        if len(addresses) == 1:
+            return self._covers(self._ports_of(addresses[0], facet), ports)
+        return all(self._covers(group, ports) for group in self._ports_of_all(addresses, facet))
+
+    def _covers(self, old: tuple[Ports, ...], ports: Ports) -> bool:
+        known = self._covered.get((ports, old))
+        if known is None:
+            known = all(any(port in each for each in old) for port in ports)
+            self._covered[ports, old] = known
+        return known
+
+    def _ports_of_all(
+        self, addresses: tuple[ListedAddress, ...], facet: Facet | None
+    ) -> Iterable[tuple[Ports, ...]]:
+        """The distinct answers of `_ports_of`, remembered: the ports of a part share addresses."""
+        key = (id(addresses), facet)
+        if key not in self._groups:
+            groups = frozenset(self._ports_of(each, facet) for each in addresses)
+            self._groups[key] = (addresses, groups)  # holding them keeps their id theirs
+        return self._groups[key][1]  # type: ignore[return-value]
+
+    def _ports_of(self, listed: ListedAddress, facet: Facet | None) -> tuple[Ports, ...]:
+        """The port lists at which the old object had the address."""
+        if facet not in self._by_facet:
+            self._by_facet[facet] = self._index(facet)
+        return self._by_facet[facet].get(_address_claim(listed, facet), ())
+
+    def _index(self, facet: Facet | None) -> dict[AddressClaim, tuple[Ports, ...]]:
+        index: dict[AddressClaim, dict[Ports, None]] = {}
+        for part in self._old.parts:
+            ports = port_claims(part.ports)
+            for listed in part.addresses:
+                index.setdefault(_address_claim(listed, facet), {})[ports] = None
+        return {claim: tuple(lists) for claim, lists in index.items()}
+
+
+def _address_claim(listed: ListedAddress, facet: Facet | None) -> AddressClaim:
     address = listed.address.value or listed.address.text
-    return address, listed.target_ref, _port_claim(port), facet, _facet_value(listed, facet)
-
-
-def _port_claim(port: Port | None) -> PortClaim | None:
-    if port is None:
-        return None
-    return (*port.service_port, port.port, port.app_protocol or "")
+    return address, listed.target_ref, _facet_value(listed, facet)
 
 
 def _facet_value(listed: ListedAddress, facet: Facet | None) -> str | bool:
-    if facet is Facet.NODE_NAME:
-        return listed.node_name
-    if facet is Facet.HOSTNAME:
-        return listed.hostname
-    return listed.ready if facet is Facet.READY else ""
+    match facet:
+        case Facet.NODE_NAME:
+            return listed.node_name
+        case Facet.HOSTNAME:
+            return listed.hostname
+        case Facet.READY:
+            return listed.ready
+        case Facet.SPELLING:
+            return listed.address.text
+    return ""

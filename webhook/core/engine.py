@@ -4,22 +4,14 @@ Admission, `check` and `audit` all end up in `judge`; they differ in what they d
 so they cannot disagree about an object.
 """
 
-from collections.abc import Iterator
 from enum import StrEnum
 
 from msgspec import Struct, structs
 
-from webhook.core.case import AddressCase, AddressPortCase, ObjectCase, PortCase, address_case
-from webhook.core.claims import Claim, claims, claims_behind, starts_afresh
+from webhook.core.case import ObjectCase, PartCase, PortCase
+from webhook.core.claims import OldClaims, Ports, port_claims, starts_afresh
 from webhook.core.inventory import Inventory
-from webhook.core.objects import (
-    AdmissionRequest,
-    Endpoints,
-    EndpointSlice,
-    ListedAddress,
-    Part,
-    Port,
-)
+from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ListedAddress
 from webhook.core.policy import Policy, RuleSet
 from webhook.core.rule import Action, Rule, Violation
 
@@ -142,49 +134,38 @@ def judge(
     in_force = policy.in_force(subject.metadata.namespace)
     case = ObjectCase(subject, inventory, limits=in_force.limits, writer=writer)
     rules = in_force.rule_sets[case.ownership]
-    judgement = _Judgement(old)
-    for rule, action in rules.object:
-        violation = rule.check(case)
+    judgement = _Judgement(OldClaims(old) if old is not None else None)
+    for rule, check, action in rules.object:
+        violation = check(case)
         if violation is not None:
             judgement.add_to_object(rule, action, violation, subject)
     for part in subject.parts:
         if part.addresses:
-            _judge_part(judgement, case, rules, part)
+            _judge_part(judgement, PartCase(case, part), rules)
     return judgement.findings()
 
 
-def _judge_part(judgement: "_Judgement", case: ObjectCase, rules: RuleSet, part: Part) -> None:
-    for index, port in enumerate(part.ports):
-        at_port = PortCase(case, part, index)
-        for rule, action in rules.port:
-            violation = rule.check(at_port)
-            if violation is not None:
-                judgement.add(rule, action, violation, part, None, port)
-    for listed in part.addresses:
-        at_address = address_case(case, part, listed)
-        for rule, action in rules.address:
-            violation = rule.check(at_address)
-            if violation is not None:
-                judgement.add(rule, action, violation, part, listed, None)
-        if rules.address_port:
-            _judge_address_ports(judgement, at_address, rules)
-
-
-def _judge_address_ports(judgement: "_Judgement", case: AddressCase, rules: RuleSet) -> None:
+def _judge_part(judgement: "_Judgement", case: PartCase, rules: RuleSet) -> None:
+    ports = port_claims(case.part.ports)
     for index, port in enumerate(case.part.ports):
-        at_port = AddressPortCase(case, index)
-        for rule, action in rules.address_port:
-            violation = rule.check(at_port)
+        at_port = PortCase(case, index)
+        for rule, check, action in rules.port:
+            violation = check(at_port)
             if violation is not None:
-                judgement.add(rule, action, violation, case.part, case.listed, port)
+                listed = violation.listed or case.part.addresses
+                judgement.add(rule, action, violation, listed, port_claims((port,)))
+    for at_address in case.addresses:
+        for rule, check, action in rules.address:
+            violation = check(at_address)
+            if violation is not None:
+                judgement.add(rule, action, violation, (at_address.listed,), ports)
 
 
 class _Judgement:
-    """Collects findings; reads the old object only once there is something to find in it."""
+    """Collects findings, and says of each whether it was there before."""
 
-    def __init__(self, old: Subject | None) -> None:
+    def __init__(self, old: OldClaims | None) -> None:
         self._old = old
-        self._old_claims: frozenset[Claim] | None = None
         self._findings: list[Finding] = []
 
     def add(
@@ -192,20 +173,21 @@ class _Judgement:
         rule: Rule,
         action: Action,
         violation: Violation,
-        part: Part,
-        listed: ListedAddress | None,
-        port: Port | None,
+        listed: tuple[ListedAddress, ...],
+        ports: Ports,
     ) -> None:
-        old = self._is_old(claims_behind(part, listed, port, rule.facet))
+        old = self._old is not None and self._old.cover(listed, ports, rule.facet)
         self._record(rule, action, violation, old=old)
 
     def add_to_object(
         self, rule: Rule, action: Action, violation: Violation, subject: Subject
     ) -> None:
-        everything = (
-            claim for part in subject.parts for claim in claims_behind(part, None, None, rule.facet)
+        """A violation of the whole object is old if everything in it is."""
+        old = self._old is not None and all(
+            self._old.cover(part.addresses, port_claims(part.ports), rule.facet)
+            for part in subject.parts
         )
-        self._record(rule, action, violation, old=self._is_old(everything))
+        self._record(rule, action, violation, old=old)
 
     def findings(self) -> tuple[Finding, ...]:
         return tuple(sorted(self._findings, key=lambda f: (-f.action.severity, f.rule.code)))
@@ -214,10 +196,3 @@ class _Judgement:
         if (old or violation.mild) and action is Action.DENY:
             action = Action.WARN
         self._findings.append(Finding(rule, action, violation, old))
-
-    def _is_old(self, behind: Iterator[Claim]) -> bool:
-        if self._old is None:
-            return False
-        if self._old_claims is None:
-            self._old_claims = claims(self._old)
-        return all(claim in self._old_claims for claim in behind)

@@ -4,13 +4,13 @@ A policy is a file in the cluster's own language (`PolicyFile`, from which the J
 read once into a `Policy`, which answers for one namespace at a time and keeps the answers.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final
 
 from msgspec import Struct, structs
 
-from webhook.core.case import Limits
+from webhook.core.case import AddressCase, Limits, ObjectCase, PortCase
 from webhook.core.objects import AdmissionRequest, InvalidObject, convert
 from webhook.core.policy_file import (
     Exemption,
@@ -20,8 +20,8 @@ from webhook.core.policy_file import (
     check_policy_file,
 )
 from webhook.core.profiles import PROFILES, exemptions_of
-from webhook.core.rule import Action, Ownership, Rule, Scope
-from webhook.core.rules import RULES
+from webhook.core.rule import Action, Ownership, Rule, Violation
+from webhook.core.rules import RULES, asked_about
 
 _CONTROLLERS: Final = (
     "endpoint-controller",
@@ -43,17 +43,17 @@ What they write was true when they computed it, and no reading can tell later (d
 mirroring controller is not among them: it republishes what users wrote.
 """
 
-Active = tuple[tuple[Rule, Action], ...]
-"""Rules with the action that they have here, in the order of their codes."""
+Check = Callable[..., Violation | None]
+Active = tuple[tuple[Rule, Check, Action], ...]
+"""Checks with their rules and the action that these have here, in the order of their codes."""
 
 
 class RuleSet(Struct, frozen=True, gc=False, kw_only=True):
-    """The rules in force for one kind of ownership, by what they are asked about."""
+    """The checks in force for one kind of ownership, by what they are asked about."""
 
     object: Active
     port: Active
     address: Active
-    address_port: Active
 
 
 class InForce(Struct, frozen=True, kw_only=True):
@@ -112,16 +112,17 @@ class Policy(Struct, frozen=True, dict=True, kw_only=True):
         )
 
     def _rule_set(self, ownership: Ownership, special: NamespacePolicy) -> RuleSet:
-        def active(scope: Scope) -> Active:
-            rules = (rule for rule in RULES.values() if rule.scope is scope)
-            chosen = ((rule, self._action(rule, ownership, special)) for rule in rules)
-            return tuple((rule, action) for rule, action in chosen if action is not Action.OFF)
+        def active(case: type) -> Active:
+            return tuple(
+                (rule, check, action)
+                for rule in RULES.values()
+                for check in rule.checks
+                for action in (self._action(rule, ownership, special),)
+                if asked_about(check) is case and action is not Action.OFF
+            )
 
         return RuleSet(
-            object=active(Scope.OBJECT),
-            port=active(Scope.PORT),
-            address=active(Scope.ADDRESS),
-            address_port=active(Scope.ADDRESS_PORT),
+            object=active(ObjectCase), port=active(PortCase), address=active(AddressCase)
         )
 
     def _action(self, rule: Rule, ownership: Ownership, special: NamespacePolicy) -> Action:

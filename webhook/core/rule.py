@@ -1,16 +1,17 @@
 """What a rule is, what it may look at, and what it may say.
 
 A rule is a file in `webhook/core/rules`: prose (its docstring), one function, and examples. The
-function looks at one case, which is the object, one of its ports, one of its addresses, or one
-address with one port, and returns a `Violation` or None. It sees nothing else, least of all other
-rules.
+function looks at one case, which is the object, one of its ports or one of its addresses, and
+returns a `Violation` or None. It sees nothing else, least of all other rules.
 """
 
 from collections.abc import Callable, Mapping
-from enum import Enum, StrEnum
+from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
+
+from webhook.core.objects import ListedAddress
 
 
 class Action(StrEnum):
@@ -41,15 +42,6 @@ class Ownership(StrEnum):
     """
 
 
-class Scope(Enum):
-    """What a rule is asked about; the engine calls it once for each."""
-
-    OBJECT = "object"
-    PORT = "port"
-    ADDRESS = "address"
-    ADDRESS_PORT = "address and port"
-
-
 class Violation(Struct, frozen=True, gc=False):
     """What is wrong, and where.
 
@@ -65,6 +57,8 @@ class Violation(Struct, frozen=True, gc=False):
     private: str = ""
     mild: bool = False
     """Nobody else is harmed: a denial becomes a warning."""
+    listed: tuple[ListedAddress, ...] = ()
+    """At a port: the addresses for which it is wrong; empty when it is for all of them."""
     malformed: bool = False
     """The value itself is ambiguous or malformed (code 422), not merely forbidden (403)."""
 
@@ -78,6 +72,8 @@ class Facet(StrEnum):
     NODE_NAME = "nodeName"
     HOSTNAME = "hostname"
     READY = "ready"
+    SPELLING = "spelling"
+    """The text of the address, where it is not the address that matters but how it is written."""
 
 
 class Example(Struct, frozen=True, kw_only=True):
@@ -108,9 +104,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     """One sentence for the writer: the way out."""
     default: Mapping[Ownership, Action]
     """Default action for each kind of ownership to which the rule applies."""
-    scope: Scope
-    check: Callable[..., Violation | None]
-    """Takes the case class of `scope`; the catalogue checks the annotation at import."""
+    checks: tuple[Callable[..., Violation | None], ...]
+    """Each takes a `case`, and the class that it is annotated with says what it is asked about."""
     examples: tuple[Example, ...]
     facet: Facet | None = None
 

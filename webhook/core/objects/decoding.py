@@ -72,8 +72,9 @@ def _explained(read: Callable[[], Value]) -> Value:
     try:
         return read()
     except msgspec.ValidationError as error:
-        reason, _, path = str(error).partition(" - at `")
-        raise InvalidObject(path.rstrip("`").removeprefix("$").lstrip("."), reason) from None
+        reason, _, place = str(error).partition(" - at ")
+        path = place.removeprefix("`key` in ").strip("`").removeprefix("$").lstrip(".")
+        raise InvalidObject(path, reason) from None
     except msgspec.DecodeError as error:
         raise InvalidObject("", f"not JSON: {error}") from None
     except RecursionError:

@@ -45,18 +45,21 @@ class Pod(Struct, frozen=True, gc=False, kw_only=True):
         """Namespace and name."""
         return self.namespace, self.name
 
-    def port_number(self, target_port: int | str, protocol: str) -> int | None:
-        """What a Service's targetPort means on this Pod; None when it has no such named port.
 
-        Source: endpointslice util FindPort: a number is taken as it is, declared or not; a name is
-        looked up in the containers, then in the restartable init containers.
-        """
-        if isinstance(target_port, int):
-            return target_port
-        for port in self.ports:
-            if port.name == target_port and port.protocol == protocol:
-                return port.container_port
-        return None
+def resolve_port(
+    target_port: int | str, protocol: str, ports: tuple[ContainerPort, ...]
+) -> int | None:
+    """What a Service's targetPort means on a Pod with these ports; None when it has no such name.
+
+    Source: endpointslice util FindPort: a number is taken as it is, declared or not; a name is
+    looked up in the containers, then in the restartable init containers.
+    """
+    if isinstance(target_port, int):
+        return target_port
+    for port in ports:
+        if port.name == target_port and port.protocol == protocol:
+            return port.container_port
+    return None
 
 
 class _Container(Struct, frozen=True, gc=False, rename=api_name):

@@ -52,10 +52,6 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
             return False
         return all(labels.get(key) == value for key, value in self.selector.items())
 
-    def port(self, name: str, protocol: str) -> ServicePort | None:
-        """Its port of this name and protocol."""
-        return next((port for port in self.ports if port.key == (name, protocol)), None)
-
 
 class _WirePort(Struct, frozen=True, gc=False, rename=api_name):
     name: str = ""

@@ -1,26 +1,22 @@
 """THE CATALOGUE: one file per rule, found by listing this folder.
 
 Discovery fails loudly, at import: a file without a `RULE`, a code or slug used twice, a rule
-without an accepted and a rejected example, or a check for another scope would otherwise be a hole
-that nobody sees.
+without an accepted and a rejected example, or a check that is asked nothing would otherwise be a
+hole that nobody sees.
 """
 
 import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from inspect import get_annotations
 from types import MappingProxyType, ModuleType
 from typing import Final
 
-from webhook.core.case import AddressCase, AddressPortCase, ObjectCase, PortCase
-from webhook.core.rule import Rule, Scope
+from webhook.core.case import AddressCase, ObjectCase, PortCase
+from webhook.core.rule import Rule, Violation
 
-_CASES: Final = {
-    Scope.OBJECT: ObjectCase,
-    Scope.PORT: PortCase,
-    Scope.ADDRESS: AddressCase,
-    Scope.ADDRESS_PORT: AddressPortCase,
-}
+CASES: Final = (ObjectCase, PortCase, AddressCase)
+"""What a check can be asked about."""
 
 
 class BrokenCatalogue(Exception):
@@ -52,13 +48,17 @@ def _rule(module: ModuleType) -> Rule:
     return rule
 
 
+def asked_about(check: Callable[..., Violation | None]) -> type | None:
+    """The case class that a check takes."""
+    return get_annotations(check).get("case")
+
+
 def _problem(module: ModuleType, rule: Rule) -> str:
-    expected = _CASES[rule.scope]
-    takes = get_annotations(rule.check).get("case")
     if module.__name__.rpartition(".")[2] != rule.slug.replace("-", "_"):
         return f"the file must be named after the slug {rule.slug}"
-    if takes is not expected:
-        return f"check must take case: {expected.__name__} for scope {rule.scope.name}"
+    if not rule.checks or any(asked_about(check) not in CASES for check in rule.checks):
+        names = ", ".join(case.__name__ for case in CASES)
+        return f"each check must take `case`, annotated with one of {names}"
     if not all((rule.title, rule.rationale, rule.remedy, rule.default)):
         return "title, rationale, remedy and default action must all be given"
     own = f"{rule.code} "

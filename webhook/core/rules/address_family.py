@@ -6,7 +6,7 @@ for the control plane.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -29,8 +29,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="List the Pod's address of the Service's family, or make the Service dual-stack.",
     default=both(Action.WARN),
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="IPv4 for an IPv4 Service",

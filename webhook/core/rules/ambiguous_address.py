@@ -9,7 +9,7 @@ store them. The verdicts of all other rules refer to what Go reads.
 from msgspec.structs import replace
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Facet, Rule, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -27,8 +27,8 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Write the canonical form: dotted decimal without leading zeros, or lower-case IPv6.",
     default=both(Action.DENY),
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
+    facet=Facet.SPELLING,
     examples=(
         Example(
             name="long and upper-case IPv6 is ugly, but means one thing",

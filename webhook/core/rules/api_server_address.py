@@ -6,7 +6,7 @@ endpoints of `default/kubernetes`, which API servers maintain by themselves.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -25,8 +25,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use kubernetes.default.svc in the client instead of a Service of your own.",
     default={Ownership.MANUAL: Action.DENY},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="an external address",

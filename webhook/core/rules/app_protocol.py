@@ -5,12 +5,11 @@ plane copies it from the Service, so a difference means that somebody overrides 
 """
 
 from webhook.core.case import PortCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: PortCase) -> Violation | None:
-    service, port = case.object.service, case.port
-    service_port = service.port(*port.service_port) if service is not None else None
+    service_port, port = case.service_port, case.port
     if service_port is None or (port.app_protocol or "") == service_port.app_protocol:
         return None
     given, wanted = port.app_protocol or "not set", service_port.app_protocol or "none"
@@ -26,8 +25,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Copy appProtocol from the Service's port, or set it there.",
     default={Ownership.SELECTOR: Action.DENY},
-    scope=Scope.PORT,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="none on either side",

@@ -10,7 +10,7 @@ should drop the label.
 from typing import Final
 
 from webhook.core.case import ObjectCase
-from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Rule, Violation, both
 
 _CONTROLLERS: Final = {
     ("endpoints.kubernetes.io/managed-by", "endpoint-controller"): "endpoint-controller",
@@ -47,8 +47,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Remove the managed-by label, or set a value of your own.",
     default=both(Action.WARN),
-    scope=Scope.OBJECT,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="a label of one's own",

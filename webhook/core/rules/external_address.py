@@ -7,26 +7,29 @@ namespace, an administrator says where to. By default every external address is 
 writer's own namespace are not external.
 """
 
-from webhook.core.case import AddressPortCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import AddressCase, PortCase
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
-def check(case: AddressPortCase) -> Violation | None:
-    address, limits = case.address.listed.address, case.address.object.limits
-    if case.address.own_pods or not address.value:
+def check_address(case: AddressCase) -> Violation | None:
+    address, limits = case.listed.address, case.object.limits
+    if case.own_pods or not address.value:
         return None
     allowed = limits.allowed_networks
-    outside = allowed is not None and address not in allowed
-    if outside or address in limits.forbidden_networks:
-        return case.address.violation(
-            f"{address.text} is not an external address that this namespace may use"
-        )
-    if limits.allowed_ports is None or case.port.port in limits.allowed_ports:
+    if (allowed is None or address in allowed) and address not in limits.forbidden_networks:
+        return None
+    return case.violation(f"{case.text} is not an external address that this namespace may use")
+
+
+def check_port(case: PortCase) -> Violation | None:
+    allowed = case.object.limits.allowed_ports
+    if allowed is None or case.port.port in allowed or not case.part.external:
         return None
     return Violation(
         f"{case.path}.port",
         f"{case.port} is not an external port that this namespace may use",
-        detail=f"allowed are: {', '.join(map(str, limits.allowed_ports)) or 'none'}",
+        detail=f"allowed are: {', '.join(map(str, allowed)) or 'none'}",
+        listed=case.part.external,
     )
 
 
@@ -37,8 +40,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use an address and port that the policy allows, or ask for external.allowedCIDRs.",
     default={Ownership.MANUAL: Action.DENY},
-    scope=Scope.ADDRESS_PORT,
-    check=check,
+    checks=(check_address, check_port),
     examples=(
         Example(
             name="within the allowed range",

@@ -8,7 +8,7 @@ is outside of what this webhook sees.
 """
 
 from webhook.core.case import ObjectCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: ObjectCase) -> Violation | None:
@@ -27,8 +27,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Make the Service a ClusterIP Service without a selector, or remove the endpoints.",
     default={Ownership.MANUAL: Action.DENY},
-    scope=Scope.OBJECT,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="what is left after the addresses were removed",

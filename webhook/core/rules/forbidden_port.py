@@ -6,7 +6,7 @@ port without a number means every port, and so the forbidden ones as well.
 """
 
 from webhook.core.case import PortCase
-from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
 def check(case: PortCase) -> Violation | None:
@@ -27,8 +27,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use another port, or ask for a change of forbiddenPorts in the policy.",
     default=both(Action.DENY),
-    scope=Scope.PORT,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="an ordinary port",

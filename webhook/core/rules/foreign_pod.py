@@ -8,7 +8,7 @@ node's address: that is EG502. The writer's own Pods are always fine.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -29,8 +29,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Ask the owner of that namespace for a Service or Gateway, and use its name instead.",
     default={Ownership.MANUAL: Action.DENY},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="a Pod of the writer's own namespace",

@@ -8,7 +8,7 @@ looking it up here would only tell where it leads now. The API server accepts te
 
 from webhook.core.addresses import parse
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -34,8 +34,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="List IP addresses, or ask for external.allowedNames in the policy.",
     default=both(Action.DENY),
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="a name that the policy allows",

@@ -7,7 +7,7 @@ ShouldSetHostname), and leaves it empty otherwise.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -30,8 +30,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Copy spec.hostname of the Pod if its spec.subdomain is the Service; else leave it out.",
     default={Ownership.SELECTOR: Action.DENY},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     facet=Facet.HOSTNAME,
     examples=(
         Example(

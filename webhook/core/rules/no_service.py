@@ -9,7 +9,7 @@ without addresses, such as old leader-election locks, are of no concern.
 """
 
 from webhook.core.case import ObjectCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: ObjectCase) -> Violation | None:
@@ -34,8 +34,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Create the Service first, or correct the name or the label that leads to it.",
     default={Ownership.MANUAL: Action.WARN},
-    scope=Scope.OBJECT,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="an external database, with its Service",

@@ -8,7 +8,7 @@ profile or an exemption.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -28,8 +28,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Reach what runs there through its own Service; a platform operator needs an exemption.",
     default={Ownership.MANUAL: Action.DENY},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="an external address",

@@ -7,7 +7,7 @@ users set it to choose the announcing node.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -25,8 +25,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Set nodeName to the Pod's spec.nodeName, or leave it out.",
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     facet=Facet.NODE_NAME,
     examples=(
         Example(

@@ -13,7 +13,7 @@ Addresses are compared as values, not as text.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -48,8 +48,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Leave them to the control plane, or remove the selector to manage them by hand.",
     default={Ownership.SELECTOR: Action.DENY},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="both Pods of the Service",

@@ -8,18 +8,19 @@ has nothing to compare with, unless it has a selector: then the control plane li
 """
 
 from webhook.core.case import PortCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: PortCase) -> Violation | None:
     service, port = case.object.service, case.port
-    if service is None or service.type == "ExternalName" or service.port(*port.service_port):
+    if service is None or service.type == "ExternalName" or case.service_port is not None:
         return None
     if not service.ports and case.object.ownership is Ownership.MANUAL:
         return None
     name, protocol = port.service_port
     named = f"named {name}" if name else "without a name"
-    offered = ", ".join(f"{p.name or '(unnamed)'}/{p.protocol}" for p in service.ports) or "none"
+    ports = [f"{p.name or '(unnamed)'}/{p.protocol}" for p in service.ports[:10]]
+    offered = ", ".join((*ports, "...") if service.ports[10:] else ports) or "none"
     return Violation(
         case.path,
         f"Service {service.name} has no {protocol} port {named}",
@@ -34,8 +35,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Give the port the name and protocol of one of the Service's ports.",
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
-    scope=Scope.PORT,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="the Service's only, unnamed port",

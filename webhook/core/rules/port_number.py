@@ -8,26 +8,34 @@ every port, and is never what a selector implies. Without a selector the writer 
 gateways of other clusters all answer on one port.
 """
 
-from webhook.core.case import AddressPortCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.case import PortCase
+from webhook.core.objects.pod import resolve_port
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
-def check(case: AddressPortCase) -> Violation | None:
-    pod, service, port = case.address.pod, case.address.object.service, case.port
-    if pod is None or service is None:
-        return None
-    service_port = service.port(*port.service_port)
+def check(case: PortCase) -> Violation | None:
+    service_port = case.service_port
     if service_port is None:
         return None  # EG401 says so
-    number = pod.port_number(service_port.target_port, service_port.protocol)
-    if number is not None and number == port.port:
+    target, protocol = service_port.target_port, service_port.protocol
+    wrong = [
+        (addresses, number)
+        for ports, addresses in case.part.addresses_by_pod_ports.items()
+        for number in (resolve_port(target, protocol, ports),)
+        if number is None or number != case.port.port
+    ]
+    if not wrong:
         return None
-    target = service_port.target_port
-    implied = f"resolves to {number}" if number is not None else "is not a port of that Pod"
-    given = "every port" if port.port is None else f"port {port.port}"
-    message = f"{given} is not the target port of {case.address.text}"
+    given = "every port" if case.port.port is None else f"port {case.port.port}"
+    first, number = wrong[0]
+    listed = tuple(each for addresses, _ in wrong for each in addresses)
+    others = f" and {len(listed) - 1} more" if len(listed) > 1 else ""
+    implied = f"resolves to {number}" if number is not None else "is no port of that Pod"
     return Violation(
-        f"{case.path}.port", message, detail=f"targetPort {target} {implied} (Pod {pod.name})"
+        f"{case.path}.port",
+        f"{given} is not the target port of {first[0].address.text}{others}",
+        detail=f"targetPort {target} {implied}",
+        listed=listed,
     )
 
 
@@ -38,8 +46,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use the number that the Service's targetPort means on this Pod.",
     default={Ownership.SELECTOR: Action.DENY},
-    scope=Scope.ADDRESS_PORT,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="a named port, declared by a restartable init container",

@@ -7,7 +7,7 @@ slice. Readiness changes by the second, so this is a warning only.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -28,8 +28,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Move the address to the list (or set the condition) that the Pod's readiness asks for.",
     default={Ownership.SELECTOR: Action.WARN},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     facet=Facet.READY,
     examples=(
         Example(

@@ -8,7 +8,7 @@ cluster. API servers maintain it by themselves, as `system:apiserver`; only a cl
 
 from webhook.core.case import ObjectCase
 from webhook.core.inventory import API_SERVER
-from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
 def check(case: ObjectCase) -> Violation | None:
@@ -26,8 +26,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Leave it alone; API servers write and mend it by themselves.",
     default=both(Action.DENY),
-    scope=Scope.OBJECT,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="another namespace may have a Service of that name",

@@ -9,7 +9,7 @@ kube-proxy, but harms nobody else.
 from msgspec.structs import replace
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -35,8 +35,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use the Service's DNS name in the client, or publish the Pods behind it.",
     default={Ownership.MANUAL: Action.DENY},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="an external address",

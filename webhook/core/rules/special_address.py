@@ -8,7 +8,7 @@ link-local and some multicast on new objects (CVE-2021-25737), and nothing else 
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -27,8 +27,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use an address that belongs to a host.",
     default=both(Action.DENY),
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="an ordinary external address",

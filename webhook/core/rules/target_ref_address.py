@@ -7,7 +7,7 @@ itself is judged, whatever targetRef says.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -28,8 +28,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Give the address of the Pod in targetRef, or name the Pod that holds the address.",
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="the Pod's own address",

@@ -6,7 +6,7 @@ kinds only earn a warning there.
 """
 
 from webhook.core.case import AddressCase, is_pod_ref
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -30,8 +30,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Reference the Pod that serves the address, or leave targetRef out of manual endpoints.",
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="a Pod",

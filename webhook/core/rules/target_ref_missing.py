@@ -6,7 +6,7 @@ reused, uids are not (kubernetes#109414). Manual endpoints need none.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -23,8 +23,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Add a targetRef with the Pod's kind, namespace, name and uid.",
     default={Ownership.SELECTOR: Action.DENY},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="manual endpoints need none",

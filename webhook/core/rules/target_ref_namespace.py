@@ -7,7 +7,7 @@ Readers that follow it act on somebody else's Pod. Some operators cross namespac
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -28,8 +28,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Reference a Pod of the same namespace; another namespace has its own Services.",
     default=both(Action.DENY),
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="a Pod of the same namespace",

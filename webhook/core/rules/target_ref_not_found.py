@@ -6,7 +6,7 @@ given: virtual clusters rename Pods and leave it empty.
 """
 
 from webhook.core.case import AddressCase, is_pod_ref
-from webhook.core.rule import Action, Example, Rule, Scope, Violation, both
+from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -38,8 +38,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Reference the Pod that holds the address now, by name and current uid.",
     default=both(Action.DENY),
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="an empty uid is not compared",

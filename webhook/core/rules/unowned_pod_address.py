@@ -8,7 +8,7 @@ ended holds no address any more.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.rule import Action, Example, Ownership, Rule, Scope, Violation
+from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -30,8 +30,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="List the current address of a live Pod of this namespace.",
     default={Ownership.MANUAL: Action.DENY},
-    scope=Scope.ADDRESS,
-    check=check,
+    checks=(check,),
     examples=(
         Example(
             name="a Pod of the namespace",

@@ -1,0 +1,66 @@
+"""Threads that run the application on complete requests and send what it answers."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+from webhook.gateway.connection import Connection, Phase
+from webhook.gateway.http import BufferedRequest, Responder
+
+_log = logging.getLogger(__name__)
+
+
+class RequestPool:
+    """A fixed number of threads and a bounded queue before them."""
+
+    def __init__(
+        self,
+        responder: Responder,
+        *,
+        threads: int,
+        max_queued_requests: int,
+        give_back: Callable[[Connection], None],
+    ) -> None:
+        self._responder = responder
+        self._max_queued_requests = max_queued_requests
+        self._give_back = give_back
+        self._queue: queue.SimpleQueue[tuple[Connection, BufferedRequest]] = queue.SimpleQueue()
+        for number in range(threads):
+            threading.Thread(target=self._work, name=f"request-{number}", daemon=True).start()
+
+    @property
+    def full(self) -> bool:
+        """Whether as many requests wait as may."""
+        return self._queue.qsize() >= self._max_queued_requests
+
+    def put(self, connection: Connection, request: BufferedRequest) -> None:
+        """Hand over a connection in Phase.BUSY; a thread owns it until its phase is another."""
+        self._queue.put((connection, request))
+
+    def _work(self) -> None:
+        while True:
+            self._answer(*self._queue.get())
+
+    def _answer(self, connection: Connection, request: BufferedRequest) -> None:
+        reply = self._responder.respond(request, connection.address, connection.certificate)
+        try:
+            connection.answer(reply, time.monotonic())
+        except OSError as error:
+            _log.debug("connection of %s: %s", connection.address, error)
+            connection.phase = Phase.ANSWERED
+        if not _waits_for_next(connection):
+            self._give_back(connection)
+
+
+def _waits_for_next(connection: Connection) -> bool:
+    """Whether a connection is idle, with the selector still looking at it.
+
+    This is the usual end of a request, and the loop is not woken for it.
+    """
+    return (
+        connection.phase is Phase.READING
+        and bool(connection.watched)
+        and not connection.buffer.unread
+    )
