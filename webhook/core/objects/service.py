@@ -36,7 +36,7 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
     ports: tuple[ServicePort, ...] = ()
     cluster_ips: tuple[str, ...] = ()
     public_ips: tuple[str, ...] = ()
-    """External and load-balancer addresses."""
+    """External addresses, and those that a load balancer has given (not those asked for)."""
     families: tuple[str, ...] = ()
     """Empty when unknown: a manifest that the API server has not defaulted yet."""
     publish_not_ready: bool = False
@@ -68,7 +68,6 @@ class _Spec(Struct, frozen=True, gc=False, rename=api_name):
     cluster_ip: str = ""
     cluster_ips: tuple[str, ...] | None = None
     external_ips: tuple[str, ...] | None = None
-    load_balancer_ip: str = ""
     ip_families: tuple[str, ...] | None = None
     publish_not_ready_addresses: bool = False
 
@@ -111,8 +110,7 @@ class WireService(Struct, frozen=True, gc=False):
 
     def _public_ips(self) -> tuple[str, ...]:
         ingress = self.status.load_balancer.ingress or ()
-        requested = self.spec.load_balancer_ip
-        return _addresses((*(self.spec.external_ips or ()), *(i.ip for i in ingress), requested))
+        return _addresses((*(self.spec.external_ips or ()), *(point.ip for point in ingress)))
 
 
 SERVICE_DECODER: Final = json.Decoder(WireService)

@@ -17,8 +17,9 @@ from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
-    if case.pod is not None or not case.listed.address.value:
-        return None
+    is_name = case.part.address_type == "FQDN"
+    if case.pod is not None or not (case.listed.address.value or is_name):
+        return None  # text that is neither is EG509's
     service = case.object.service
     assert service is not None
     return case.violation(
