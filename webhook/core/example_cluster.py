@@ -157,3 +157,21 @@ subsets:
   - port: 80
     protocol: TCP
 """
+
+EXTERNAL_DATABASE: Final = """\
+kind: Endpoints
+metadata: {name: database, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 198.51.100.7}]
+  ports: [{name: mysql, port: 3306}]
+"""
+"""What manual endpoints are for: a host outside of the cluster."""
+
+FIRST_POD: Final = """\
+kind: Endpoints
+metadata: {name: wordpress, namespace: wordpress-ns}
+subsets:
+- addresses: [{ip: 40.0.4.3, targetRef: {kind: Pod, name: wordpress-dccb8668f-5dfjc}}]
+  ports: [{port: 80}]
+"""
+"""The least that a Service with a selector accepts."""

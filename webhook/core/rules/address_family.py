@@ -6,6 +6,7 @@ for the control plane.
 """
 
 from webhook.core.case import AddressCase
+from webhook.core.example_cluster import EXTERNAL_DATABASE
 from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
@@ -33,13 +34,7 @@ RULE = Rule(
     examples=(
         Example(
             name="IPv4 for an IPv4 Service",
-            write="""\
-kind: Endpoints
-metadata: {name: database, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 198.51.100.7}]
-  ports: [{name: mysql, port: 3306}]
-""",
+            write=EXTERNAL_DATABASE,
         ),
         Example(
             name="IPv6 for an IPv4 Service",

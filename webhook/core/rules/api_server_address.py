@@ -6,6 +6,7 @@ endpoints of `default/kubernetes`, which API servers maintain by themselves.
 """
 
 from webhook.core.case import AddressCase
+from webhook.core.example_cluster import EXTERNAL_DATABASE
 from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
@@ -29,13 +30,7 @@ RULE = Rule(
     examples=(
         Example(
             name="an external address",
-            write="""\
-kind: Endpoints
-metadata: {name: database, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 198.51.100.7}]
-  ports: [{name: mysql, port: 3306}]
-""",
+            write=EXTERNAL_DATABASE,
         ),
         Example(
             name="the API server itself",

@@ -5,6 +5,7 @@ plane copies it from the Service, so a difference means that somebody overrides 
 """
 
 from webhook.core.case import PortCase
+from webhook.core.example_cluster import FIRST_POD
 from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
@@ -29,13 +30,7 @@ RULE = Rule(
     examples=(
         Example(
             name="none on either side",
-            write="""\
-kind: Endpoints
-metadata: {name: wordpress, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 40.0.4.3, targetRef: {kind: Pod, name: wordpress-dccb8668f-5dfjc}}]
-  ports: [{port: 80}]
-""",
+            write=FIRST_POD,
         ),
         Example(
             name="one that the Service does not have",

@@ -8,6 +8,7 @@ writer's own namespace are not external.
 """
 
 from webhook.core.case import AddressCase, PortCase
+from webhook.core.example_cluster import EXTERNAL_DATABASE
 from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
@@ -46,13 +47,7 @@ RULE = Rule(
         Example(
             name="within the allowed range",
             policy="external: {allowedCIDRs: [198.51.100.0/24], allowedPorts: [3306]}",
-            write="""\
-kind: Endpoints
-metadata: {name: database, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 198.51.100.7}]
-  ports: [{name: mysql, port: 3306}]
-""",
+            write=EXTERNAL_DATABASE,
         ),
         Example(
             name="outside of it",

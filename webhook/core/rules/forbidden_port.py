@@ -6,6 +6,7 @@ port without a number means every port, and so the forbidden ones as well.
 """
 
 from webhook.core.case import PortCase
+from webhook.core.example_cluster import EXTERNAL_DATABASE
 from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
@@ -32,13 +33,7 @@ RULE = Rule(
         Example(
             name="an ordinary port",
             policy="forbiddenPorts: [22623, 22624]",
-            write="""\
-kind: Endpoints
-metadata: {name: database, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 198.51.100.7}]
-  ports: [{name: mysql, port: 3306}]
-""",
+            write=EXTERNAL_DATABASE,
         ),
         Example(
             name="a forbidden port, and every port",

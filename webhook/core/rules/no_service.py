@@ -9,6 +9,7 @@ without addresses, such as old leader-election locks, are of no concern.
 """
 
 from webhook.core.case import ObjectCase
+from webhook.core.example_cluster import EXTERNAL_DATABASE
 from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
@@ -38,13 +39,7 @@ RULE = Rule(
     examples=(
         Example(
             name="an external database, with its Service",
-            write="""\
-kind: Endpoints
-metadata: {name: database, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 198.51.100.7}]
-  ports: [{name: mysql, port: 3306}]
-""",
+            write=EXTERNAL_DATABASE,
         ),
         Example(
             name="a leader-election lock has no addresses",

@@ -7,6 +7,7 @@ slice. Readiness changes by the second, so this is a warning only.
 """
 
 from webhook.core.case import AddressCase
+from webhook.core.example_cluster import FIRST_POD
 from webhook.core.rule import Action, Example, Facet, Ownership, Rule, Violation
 
 
@@ -33,13 +34,7 @@ RULE = Rule(
     examples=(
         Example(
             name="a ready Pod, listed as ready",
-            write="""\
-kind: Endpoints
-metadata: {name: wordpress, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 40.0.4.3, targetRef: {kind: Pod, name: wordpress-dccb8668f-5dfjc}}]
-  ports: [{port: 80}]
-""",
+            write=FIRST_POD,
         ),
         Example(
             name="a ready Pod, listed as not ready",

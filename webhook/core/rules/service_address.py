@@ -9,6 +9,7 @@ kube-proxy, but harms nobody else.
 from msgspec.structs import replace
 
 from webhook.core.case import AddressCase
+from webhook.core.example_cluster import EXTERNAL_DATABASE
 from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
@@ -39,13 +40,7 @@ RULE = Rule(
     examples=(
         Example(
             name="an external address",
-            write="""\
-kind: Endpoints
-metadata: {name: database, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 198.51.100.7}]
-  ports: [{name: mysql, port: 3306}]
-""",
+            write=EXTERNAL_DATABASE,
         ),
         Example(
             name="another tenant's Service, and one's own",

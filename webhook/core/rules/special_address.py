@@ -8,6 +8,7 @@ link-local and some multicast on new objects (CVE-2021-25737), and nothing else 
 """
 
 from webhook.core.case import AddressCase
+from webhook.core.example_cluster import EXTERNAL_DATABASE
 from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
@@ -31,13 +32,7 @@ RULE = Rule(
     examples=(
         Example(
             name="an ordinary external address",
-            write="""\
-kind: Endpoints
-metadata: {name: database, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 198.51.100.7}]
-  ports: [{name: mysql, port: 3306}]
-""",
+            write=EXTERNAL_DATABASE,
         ),
         Example(
             name="the metadata servers of two clouds",

@@ -6,6 +6,7 @@ kinds only earn a warning there.
 """
 
 from webhook.core.case import AddressCase, is_pod_ref
+from webhook.core.example_cluster import FIRST_POD
 from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
@@ -34,13 +35,7 @@ RULE = Rule(
     examples=(
         Example(
             name="a Pod",
-            write="""\
-kind: Endpoints
-metadata: {name: wordpress, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 40.0.4.3, targetRef: {kind: Pod, name: wordpress-dccb8668f-5dfjc}}]
-  ports: [{port: 80}]
-""",
+            write=FIRST_POD,
         ),
         Example(
             name="a Deployment",

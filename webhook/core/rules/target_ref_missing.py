@@ -6,6 +6,7 @@ reused, uids are not (kubernetes#109414). Manual endpoints need none.
 """
 
 from webhook.core.case import AddressCase
+from webhook.core.example_cluster import EXTERNAL_DATABASE
 from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
@@ -27,13 +28,7 @@ RULE = Rule(
     examples=(
         Example(
             name="manual endpoints need none",
-            write="""\
-kind: Endpoints
-metadata: {name: database, namespace: wordpress-ns}
-subsets:
-- addresses: [{ip: 198.51.100.7}]
-  ports: [{name: mysql, port: 3306}]
-""",
+            write=EXTERNAL_DATABASE,
         ),
         Example(
             name="the right Pod, but unnamed",
