@@ -7,13 +7,14 @@ API server itself repeats within the deadline of the write.
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import msgspec
 from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 
+from certs.tls import client_name_allowed
 from webhook.cluster.state import Condition, Confirmed, State
 from webhook.core.admission import InvalidReview, parse_review, render_review
 from webhook.core.engine import (
@@ -91,10 +92,26 @@ class Judge:
         return overridden(decision) if may else decision
 
 
-def create_app(judge: Judge, telemetry: Telemetry, conditions: Conditions) -> Flask:
-    """The application behind the TLS port."""
+def create_app(
+    judge: Judge,
+    telemetry: Telemetry,
+    conditions: Conditions,
+    client_names: Collection[str] = (),
+) -> Flask:
+    """The application behind the TLS port.
+
+    With `client_names`, only callers whose verified certificate has one of them are answered.
+    """
     app = Flask("endpoints-guard", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+
+    @app.before_request
+    def known_client() -> Response | None:
+        peer = request.environ.get("ssl.peer_certificate")
+        if not client_names or client_name_allowed(peer, client_names):
+            return None
+        telemetry.rejected(403, _EXPLANATIONS[403])
+        return _status(403, "Forbidden", _EXPLANATIONS[403])
 
     @app.post("/validate")
     def validate() -> Response:
@@ -146,6 +163,7 @@ def _add_probes(app: Flask, conditions: Conditions) -> None:
 
 
 _EXPLANATIONS: Final = {
+    403: "the name in the client certificate is not one that may ask",
     404: "there is nothing at this path; reviews go to POST /validate",
     405: "this path takes another method; reviews go to POST /validate",
     413: f"the body is larger than {MAX_BODY_BYTES} bytes",

@@ -5,12 +5,14 @@ header or a whole object.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     disable_created_metrics,
     generate_latest,
@@ -66,6 +68,15 @@ class Telemetry:
             ("result",),
             registry=self.registry,
         )
+
+    def certificate_expires_at(self, expiry: Callable[[], float]) -> None:
+        """Export the end of the serving certificate, in seconds since 1970."""
+        gauge = Gauge(
+            "endpoints_guard_certificate_expiry_timestamp_seconds",
+            "When the serving certificate ends.",
+            registry=self.registry,
+        )
+        gauge.set_function(expiry)
 
     def exposition(self) -> bytes:
         """Everything, in Prometheus' text format."""

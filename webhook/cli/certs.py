@@ -1,16 +1,31 @@
 """`endpoints-guard certs`: certificates for the webhook."""
 
-from datetime import UTC, datetime, timedelta
+import sys
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
-from certs.pki import KeyPair, issue_ca, issue_serving, service_names
+from certs.pki import CertificateProblem, KeyPair, issue_ca, issue_serving, service_names
+from certs.publish import Publisher, PublishProblem
+from certs.review import Remark, review
+from certs.rotator import Rotator
+from certs.serving import CertificateFiles
+from webhook.cli.certificates import (
+    Duration,
+    SelfManaged,
+    lifetime_options,
+    object_options,
+    utc_now,
+)
+from webhook.cli.cluster import cluster_options
+from webhook.cli.problems import EXIT_FINDINGS, UsageProblem
 
 
 @click.group()
 def command() -> None:
-    """Make certificates for the webhook."""
+    """Make, look at and rotate the webhook's certificates."""
 
 
 @command.command()
@@ -62,7 +77,7 @@ def issue(
     endpoints-guard certs issue -d tls --service endpoints-guard -n endpoints-guard
     """
     wanted = (*names, *(service_names(service, namespace) if service else ()))
-    now, lifetime = datetime.now(UTC), timedelta(days=days)
+    now, lifetime = utc_now(), timedelta(days=days)
     ca = issue_ca("endpoints-guard development CA", now, lifetime)
     serving = issue_serving(ca, wanted or ("localhost", "127.0.0.1", "::1"), now, lifetime)
     write_pairs(directory, ca, serving, overwrite=overwrite)
@@ -88,3 +103,120 @@ def write_pairs(directory: Path, ca: KeyPair, serving: KeyPair, *, overwrite: bo
             path.write_bytes(content)
     except OSError as error:
         raise click.FileError(str(error.filename), error.strerror) from error
+
+
+@command.command()
+@click.option(
+    "--tls-cert",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Look at a certificate in a file instead of the Secret.",
+)
+@click.option(
+    "--tls-key", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Its key."
+)
+@click.option(
+    "--ca-bundle",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="With --tls-cert: what callers trust.",
+)
+@click.option(
+    "--within",
+    type=Duration(),
+    default="14d",
+    show_default=True,
+    help="What ends within this time is about to expire.",
+)
+@object_options
+@cluster_options
+def show(
+    *,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    ca_bundle: Path | None,
+    within: timedelta,
+    kubeconfig: str | None,
+    context: str | None,
+    **objects: Any,
+) -> None:
+    """Show the serving certificate: for whom, until when, and whether callers trust it.
+
+    Exit code: 0 all is well, 1 something is about to expire or does not match, 2 unusable input.
+    """
+    managed = SelfManaged(**_objects(objects))
+    try:
+        if tls_cert is None:
+            publisher = managed.publisher(kubeconfig, context)
+            pair, bundles = _published(publisher)
+        else:
+            pair, bundles = _in_files(tls_cert, tls_key, ca_bundle)
+        remarks = review(pair, bundles, managed.wanted_names, utc_now(), within)
+    except (CertificateProblem, PublishProblem, OSError) as error:
+        raise UsageProblem(str(error)) from error
+    _print_and_exit(remarks)
+
+
+@command.command()
+@object_options
+@lifetime_options
+@cluster_options
+def rotate(*, kubeconfig: str | None, context: str | None, **flags: Any) -> None:
+    """Begin to replace the CA now, although it is not due.
+
+    The next CA is made and published beside the current one. The running replicas do the rest, as
+    they always do: they switch over when every API server trusts it, and retire the old one.
+    """
+    managed = SelfManaged(
+        **_objects(flags),
+        ca_lifetime=flags["ca_lifetime"],
+        serving_lifetime=flags["cert_lifetime"],
+        propagation=flags["cert_propagation"],
+    )
+    try:
+        done = Rotator(managed.publisher(kubeconfig, context), managed.rules).stage_next_ca(
+            utc_now()
+        )
+    except (CertificateProblem, PublishProblem) as error:
+        raise UsageProblem(str(error)) from error
+    click.echo(f"{done.step}: {done.why}")
+
+
+def _objects(flags: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "secret": flags["cert_secret"],
+        "service": flags["cert_service"],
+        "configurations": flags["configurations"],
+        "names": flags["names"],
+    }
+
+
+def _published(publisher: Publisher) -> tuple[KeyPair, dict[str, bytes]]:
+    """The pair in the Secret, and every caBundle by the webhook that has it."""
+    configurations = publisher.read_configurations()
+    if configurations.problems:
+        raise UsageProblem("; ".join(configurations.problems))
+    pair = publisher.read_secret().bundle.serving
+    if pair is None:
+        raise UsageProblem(f"{publisher.origin} holds no serving certificate")
+    bundles = {
+        f"caBundle of {found.name}/{webhook}": pem
+        for found in configurations.found
+        for webhook, pem in found.ca_bundles.items()
+    }
+    return pair, bundles
+
+
+def _in_files(
+    certificate: Path, key: Path | None, ca_bundle: Path | None
+) -> tuple[KeyPair, dict[str, bytes]]:
+    if key is None:
+        raise UsageProblem("--tls-cert needs --tls-key")
+    pair = CertificateFiles(certificate=certificate, key=key).read()
+    return pair, {str(ca_bundle): ca_bundle.read_bytes()} if ca_bundle is not None else {}
+
+
+def _print_and_exit(remarks: tuple[Remark, ...]) -> None:
+    for remark in remarks:
+        click.echo(f"{'ok ' if remark.good else 'BAD'}  {remark.text}")
+    sys.exit(0 if all(remark.good for remark in remarks) else EXIT_FINDINGS)

@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import click
 
+from certs.api import KubernetesApi
 from webhook.cli.problems import UnreadProblem, UsageProblem
 from webhook.cluster import api
+from webhook.cluster.credentials import from_kubeconfig, in_cluster
 from webhook.cluster.errors import ClusterConfigError, ClusterUnavailable
 from webhook.cluster.snapshot import read_cluster
 from webhook.core.inventory import Inventory
@@ -28,6 +31,17 @@ def connect(kubeconfig: str | None, context: str | None, *, connections: int) ->
     """The API server that these flags name. Raises `UsageProblem`."""
     try:
         return api.connect(kubeconfig=kubeconfig, context=context, connections=connections)
+    except ClusterConfigError as error:
+        raise UsageProblem(str(error)) from error
+
+
+def certificate_api(kubeconfig: str | None, context: str | None) -> KubernetesApi:
+    """The same API server, for Secrets and webhook configurations. Raises `UsageProblem`."""
+    try:
+        if kubeconfig is None and context is None:
+            with suppress(ClusterConfigError):
+                return KubernetesApi(in_cluster(1))
+        return KubernetesApi(from_kubeconfig(kubeconfig, context, 1))
     except ClusterConfigError as error:
         raise UsageProblem(str(error)) from error
 

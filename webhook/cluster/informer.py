@@ -50,7 +50,9 @@ class InformerStatus:
     synced: bool
     """A first complete list is in the store."""
     age: float
-    """Seconds since the API server last said anything; infinite if it never did."""
+    """Seconds since the API server last said anything; infinite if it never did. Of a quiet kind a
+    minute is normal: that is how often bookmarks come, and how long a watch lasts.
+    """
     objects: int
     """What the API server has, as far as known; the undecodable ones included."""
     undecodable: int
@@ -200,10 +202,11 @@ class Informer:
                 self._undecodable.pop(self._resource.key_of(line), None)
         elif event.type != "BOOKMARK":
             self._store.remove(self._resource.kind, event.namespace, event.name)
-            self._undecodable.pop((event.namespace, event.name), None)
             if event.problem:
                 bad = Undecodable(event.namespace, event.name, event.problem)
                 self._note_undecodable(bad, self._undecodable)
+            else:
+                self._undecodable.pop((event.namespace, event.name), None)
         self._objects += (event.type == "ADDED") - (event.type == "DELETED")
 
     def _note_undecodable(self, bad: Undecodable, known: dict[tuple[str, str], str]) -> None:

@@ -21,7 +21,12 @@ class Permission(Struct, frozen=True, kw_only=True):
 
 
 INFORMERS: Final = (
-    Permission(api_group="", resources=("namespaces", "nodes", "pods", "services"), verbs=READ),
+    Permission(api_group="", resources=("nodes", "pods", "services"), verbs=READ),
     Permission(api_group="discovery.k8s.io", resources=("endpointslices",), verbs=READ),
 )
 """What the informers list and watch, for the whole cluster."""
+
+ACCESS_REVIEWS: Final = Permission(
+    api_group="authorization.k8s.io", resources=("subjectaccessreviews",), verbs=("create",)
+)
+"""Only for a policy in which the `restricted` subresource overrides rules."""

@@ -63,8 +63,8 @@ class ConnectionLoop:
         self._connections = Registry(limits)
         self._returned: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_reader, False)
-        os.set_blocking(self._wake_writer, False)
+        for end in (self._wake_reader, self._wake_writer):
+            os.set_blocking(end, False)
         self._selector.register(self._wake_reader, EVENT_READ, self._take_back)
         self._accepting = False
         self._responder = Responder(app, cfg, listener.getsockname()[:2])
@@ -75,8 +75,6 @@ class ConnectionLoop:
             give_back=self._give_back,
         )
         self._set_accepting(True)
-
-    # -- What the owner calls -------------------------------------------------------------------
 
     @property
     def empty(self) -> bool:
@@ -94,7 +92,7 @@ class ConnectionLoop:
 
     def stop_accepting(self) -> None:
         """Take what has connected already, then no more; connections end as soon as they can."""
-        self._responder.draining = self._connections.stopping = True
+        self._connections.stopping = True
         for _ in range(_LAST_ACCEPT_TURNS):
             if not self._accept():
                 break
@@ -111,11 +109,8 @@ class ConnectionLoop:
                 handshakes.append(key.data)
             else:
                 self._attempt(self._advance, key.data)
-        if handshakes:
-            self._shake(handshakes)
+        self._shake(handshakes)
         self._tick(time.monotonic())
-
-    # -- Accepting ------------------------------------------------------------------------------
 
     def _set_accepting(self, accepting: bool) -> None:
         if accepting and not self._accepting:
@@ -134,10 +129,8 @@ class ConnectionLoop:
                 return False
             try:
                 sock, address = self._listener.accept()
-            except BlockingIOError:
+            except (BlockingIOError, ConnectionAbortedError):
                 return False
-            except ConnectionAbortedError:
-                continue
             except OSError as error:
                 self._make_room(error)
                 return False
@@ -183,9 +176,7 @@ class ConnectionLoop:
             return
         self._watch(connection, events or EVENT_READ)
         if not events:
-            self._read(connection)
-
-    # -- One connection -------------------------------------------------------------------------
+            self._take(connection, connection.receive)
 
     def _attempt(self, step: Callable[[Connection], None], connection: Connection) -> None:
         """Take one step with a connection; close it when its client is gone or talks nonsense."""
@@ -202,7 +193,7 @@ class ConnectionLoop:
         """Do what the selector says can be done."""
         match connection.phase:
             case Phase.READING:
-                self._read(connection)
+                self._take(connection, connection.receive)
             case Phase.BUSY:
                 self._pause(connection)
             case Phase.WRITING:
@@ -211,11 +202,8 @@ class ConnectionLoop:
             case Phase.LINGERING:
                 connection.discard()
 
-    def _read(self, connection: Connection) -> None:
-        """Take what the client has sent, and whatever is complete by it."""
-        self._take(connection, connection.receive)
-
     def _take(self, connection: Connection, receive: Callable[[], BufferedRequest | None]) -> None:
+        """Take what the client has sent; hand over the request that is complete by it."""
         held = connection.held
         try:
             request = receive()

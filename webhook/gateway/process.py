@@ -173,8 +173,6 @@ class _Application(BaseApplication):  # type: ignore[misc]
             "http_parser": "python",
             # Nobody in front of us may say who the client is, or what the scheme.
             "forwarded_allow_ips": "",
-            "forwarder_headers": "",
-            "secure_scheme_headers": {},
         }
         for name, value in values.items():
             self.cfg.set(name, value)
