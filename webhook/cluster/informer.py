@@ -134,7 +134,6 @@ class Informer:
                 self._list()
             self._watch()
         except ClusterUnavailable as error:
-            self._driver.failed(error)
             self._note_failure(error.reason)
             return self._backoff.next(error.retry_after or 0.0)
         except Exception as error:
@@ -169,30 +168,35 @@ class Informer:
         self._lists += 1
         self.synced.set()
 
+    def _open(self) -> WatchStream:
+        try:
+            return self._api.watch(
+                self._resource.path,
+                resource_version=self._driver.resource_version,
+                timeout_seconds=self._pace.watch,
+                silence=self._pace.silence,
+            )
+        except ClusterUnavailable as error:
+            self._driver.refused(error)
+            raise
+
     def _watch(self) -> None:
-        stream = self._api.watch(
-            self._resource.path,
-            resource_version=self._driver.resource_version,
-            timeout_seconds=self._pace.watch,
-            silence=self._pace.silence,
-        )
-        self._stream = stream
+        self._stream = stream = self._open()
         if self._stopping.is_set():
             stream.close()
         self._note_success()
-        opened = self._contact
-        said_nothing = True
+        opened, quiet = self._contact, True
         try:
             for line in stream:
-                self._contact = monotonic()
-                said_nothing = False
+                self._contact, quiet = monotonic(), False
                 self._take(self._driver.feed(line), line)
         finally:
             self._stream = None
             settled = monotonic() - opened >= self._pace.settled
             if settled:
                 self._backoff.reset()
-        if said_nothing and not settled:
+        if quiet and not settled:
+            self._driver.forget()
             raise ConnectionLost(f"watch {self._resource.path}: ended at once, without a word")
 
     def _take(self, event: WatchEvent, line: bytes) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from webhook.cluster.decoding import Resource, WatchEvent
-from webhook.cluster.errors import ClusterUnavailable, MalformedAnswer, ResourceExpired
+from webhook.cluster.errors import ClusterUnavailable, MalformedAnswer, TooManyRequests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,14 @@ class WatchDriver:
         self._line = line
         return event
 
-    def failed(self, error: ClusterUnavailable) -> None:
-        """A list or a watch was refused or broke off."""
-        if isinstance(error, ResourceExpired | MalformedAnswer) or error.status in {400, 404}:
+    def refused(self, error: ClusterUnavailable) -> None:
+        """A watch from here could not be opened at all.
+
+        The version may be to blame. Or the server was away: what comes back may be a cluster
+        restored from a backup, which takes a version from its lost future without a word.
+        A server that only sheds load is not asked for more than a watch.
+        """
+        if not isinstance(error, TooManyRequests):
             self.forget()
 
     def forget(self) -> None:
