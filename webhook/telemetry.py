@@ -18,8 +18,8 @@ from prometheus_client import (
     generate_latest,
 )
 
-from webhook.core.admission import Review, sentence
-from webhook.core.engine import Decision, Indeterminate
+from webhook.core.admission import Review, one_line, sentence
+from webhook.core.engine import Decision, Finding, Indeterminate
 
 LOG: Final = logging.getLogger("endpoints_guard")
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -96,9 +96,8 @@ class Telemetry:
         for finding in decision.findings:
             self._violations.labels(finding.rule.code, finding.action).inc()
         if not decision.allowed:
-            LOG.warning(
-                "denied %s by %s", request.ref, request.username, extra=_facts(review, decision)
-            )
+            who, what = _short(request.username), _short(str(request.ref))
+            LOG.warning("denied %s by %s", what, who, extra=_facts(review, decision))
 
     def confirmed(self, *, upheld: bool) -> None:
         """Count a live read: did it uphold the denial that the cache gave?"""
@@ -107,12 +106,18 @@ class Telemetry:
     def could_not_tell(self, review: Review, outcome: Indeterminate) -> None:
         """Count and log an answer that had to be put off."""
         self._indeterminate.inc()
-        LOG.error("cannot judge %s yet: %s", review.request.ref, outcome.because)
+        what, why = _short(str(review.request.ref)), _short(outcome.because)
+        LOG.error("cannot judge %s yet: %s", what, why)
 
     def rejected(self, code: int, reason: str) -> None:
         """Count and log a request that was no review."""
         self._rejected.labels(str(code)).inc()
-        LOG.warning("bad request (%d): %s", code, reason)
+        LOG.warning("bad request (%d): %s", code, _short(reason))
+
+
+def _short(text: str) -> str:
+    """Anybody may send anything: what they sent stays on its line, and the line has an end."""
+    return one_line(text, 1024)
 
 
 def _facts(review: Review, decision: Decision) -> dict[str, Any]:
@@ -131,10 +136,10 @@ def _facts(review: Review, decision: Decision) -> dict[str, Any]:
     return {"facts": facts}
 
 
-def _finding_text(finding: Any) -> str:
+def _finding_text(finding: Finding) -> str:
     violation = finding.violation
     facts = "; ".join(filter(None, (violation.detail, violation.private)))
-    return f"{finding.action} {sentence(finding)}" + (f" ({facts})" if facts else "")
+    return _short(f"{finding.action} {sentence(finding)}" + (f" ({facts})" if facts else ""))
 
 
 class JsonLines(logging.Formatter):

@@ -85,7 +85,7 @@ def issue(
 
 
 def write_pairs(directory: Path, ca: KeyPair, serving: KeyPair, *, overwrite: bool) -> None:
-    """Write both pairs, the keys readable by their owner alone. Raises click.ClickException."""
+    """Write both pairs, the keys readable by their owner alone. Raises `UsageProblem`."""
     files = {
         "ca.crt": ca.certificate,
         "ca.key": ca.key,
@@ -94,7 +94,7 @@ def write_pairs(directory: Path, ca: KeyPair, serving: KeyPair, *, overwrite: bo
     }
     there = [name for name in files if (directory / name).exists()]
     if there and not overwrite:
-        raise click.UsageError(f"{directory} has {', '.join(there)} already; see --overwrite")
+        raise UsageProblem(f"{directory} has {', '.join(there)} already; see --overwrite")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
@@ -102,7 +102,7 @@ def write_pairs(directory: Path, ca: KeyPair, serving: KeyPair, *, overwrite: bo
             path.touch(mode=0o600 if name.endswith(".key") else 0o644)
             path.write_bytes(content)
     except OSError as error:
-        raise click.FileError(str(error.filename), error.strerror) from error
+        raise UsageProblem(f"{error.filename}: {error.strerror}") from error
 
 
 @command.command()

@@ -3,14 +3,14 @@
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 import click
 from msgspec import structs
 
 from webhook.cli.cluster import cluster_options, connect, read_everything
 from webhook.cli.policies import policy_option, policy_source
-from webhook.cli.problems import EXIT_FINDINGS, EXIT_USAGE
+from webhook.cli.problems import EXIT_FINDINGS, EXIT_USAGE, UsageProblem
 from webhook.cluster.manifests import Manifests, read_paths, state_of
 from webhook.core.engine import Decision, decide
 from webhook.core.inventory import Inventory
@@ -60,7 +60,10 @@ _FORMATS: Final[dict[str, Callable[[Report], str]]] = {"text": as_text, "json": 
     help="text for people; json is a contract for programs.",
 )
 @click.option(
-    "--output-file", type=click.File("w", lazy=True), default="-", help="Write the report there."
+    "--output-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the report there.  [default: standard output]",
 )
 @click.option(
     "--fail-on",
@@ -81,7 +84,7 @@ def command(
     user: str,
     groups: tuple[str, ...],
     output: str,
-    output_file: TextIO,
+    output_file: Path | None,
     fail_on: str,
 ) -> None:
     """Judge the Endpoints and EndpointSlices in files, as the webhook would.
@@ -106,10 +109,20 @@ def command(
         state.add_to(before)
     report = judge_manifests(written, before, rules, user=user, groups=groups)
     report = structs.replace(report, unreadable=tuple(_unread((state, written))))
-    output_file.write(_FORMATS[output](report))
+    _write(_FORMATS[output](report), output_file)
     if not report.objects:
         click.echo("there was no Endpoints or EndpointSlice to judge", err=True)
     sys.exit(_exit_code(report, Action(fail_on)))
+
+
+def _write(text: str, file: Path | None) -> None:
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageProblem(f"{file}: {error.strerror}") from error
 
 
 def judge_manifests(

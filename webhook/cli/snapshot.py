@@ -6,6 +6,7 @@ from tempfile import NamedTemporaryFile
 import click
 
 from webhook.cli.cluster import cluster_options, connect, progress, unread
+from webhook.cli.problems import UsageProblem
 from webhook.cluster.errors import ClusterUnavailable
 from webhook.cluster.snapshot import snapshot_lines
 
@@ -56,4 +57,4 @@ def command(
     except ClusterUnavailable as error:
         raise unread(error) from error
     except OSError as error:
-        raise click.FileError(str(output_file), error.strerror) from error
+        raise UsageProblem(f"{output_file}: {error.strerror}") from error

@@ -14,6 +14,7 @@ from webhook.cluster.api import ClusterApi, object_path
 from webhook.cluster.state import Confirmed
 from webhook.core.inventory import Inventory
 from webhook.core.objects import Endpoints, EndpointSlice, ListedAddress, Pod, Service
+from webhook.core.objects.endpoints import SERVICE_NAME_LABEL
 from webhook.core.objects.node import WireNode
 from webhook.core.objects.pod import WirePod
 from webhook.core.objects.service import WireService
@@ -36,6 +37,9 @@ _SERVICE: Final = _Kind("Service", "/api/v1/services", json.Decoder(WireService)
 _POD: Final = _Kind("Pod", "/api/v1/pods", json.Decoder(WirePod))
 _NODE: Final = _Kind("Node", "/api/v1/nodes", json.Decoder(WireNode))
 
+_API_SERVER_SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
+_SLICE_DECODER: Final = json.Decoder(EndpointSlice)
+
 _Key = tuple[_Kind, str, str]
 """Kind, namespace (empty for Nodes) and name."""
 
@@ -57,7 +61,7 @@ class _Reading:
         self._namespace = subject.metadata.namespace
         self._service_name = subject.service_name
         self._listed = tuple(listed for part in subject.parts for listed in part.addresses)
-        self._fresh = Inventory()
+        self._fresh = Inventory(background=known)
         self._complete = True
 
     def result(self) -> Confirmed:
@@ -66,6 +70,7 @@ class _Reading:
         self._read_own_pods(selecting)
         if selecting is None:
             self._read_each(self._owners())
+            self._read_api_servers()
         self._read_each((_NODE, "", name) for name in self._target_names("Node"))
         return Confirmed(inventory=self._fresh, complete=self._complete)
 
@@ -117,6 +122,20 @@ class _Reading:
                     yield _NODE, "", node.name
                 for service in self._known.services_at(ip):
                     yield _SERVICE, service.namespace, service.name
+
+    def _read_api_servers(self) -> None:
+        """The addresses of the API servers, if one of them is in question."""
+        destinations = (each for listed in self._listed for each in listed.address.destinations)
+        if not any(self._known.is_api_server(address.value) for address in destinations):
+            return
+        slices = self._api.list_all(
+            _API_SERVER_SLICES,
+            _SLICE_DECODER.decode,
+            label_selector=f"{SERVICE_NAME_LABEL}=kubernetes",
+            deadline=self._deadline,
+        )
+        for each in slices:
+            self._fresh.apply(EndpointSlice.kind, each)
 
     def _read_each(self, keys: Iterable[_Key]) -> None:
         for count, (kind, namespace, name) in enumerate(dict.fromkeys(keys)):

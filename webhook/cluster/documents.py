@@ -1,7 +1,10 @@
 """YAML as Kubernetes reads it: safe, fast where libyaml is there, and with dates left as text."""
 
+import re
+from contextlib import suppress
 from typing import Any, Final
 
+import msgspec
 import yaml
 
 try:
@@ -9,6 +12,8 @@ try:
 except ImportError:  # a PyYAML built without libyaml: slower, the same result
     from yaml import SafeLoader as _SafeLoader  # type: ignore[assignment]
 
+_DEEPEST: Final = 500
+_BRACKETS: Final = re.compile(r"[\[\]{}]")
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 
 
@@ -27,6 +32,11 @@ class NotYaml(ValueError):
 
 def load_document(text: str, lines_before: int = 0) -> Any:
     """One document as plain data. Raises `NotYaml`; `lines_before` stand above it in its file."""
+    if text.lstrip()[:1] in ("{", "["):
+        with suppress(msgspec.DecodeError, UnicodeEncodeError):
+            return _json(text)
+    if _may_nest_deeply(text):
+        raise NotYaml("nested too deeply")
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
     except yaml.YAMLError as error:
@@ -35,6 +45,27 @@ def load_document(text: str, lines_before: int = 0) -> Any:
         raise NotYaml(f"not YAML or JSON: {error}") from None
     except RecursionError:
         raise NotYaml("nested too deeply") from None
+
+
+def _json(text: str) -> Any:
+    """Most machine-made input is JSON, which reads fifty times faster as such."""
+    try:
+        return msgspec.json.decode(text)
+    except RecursionError:
+        raise NotYaml("nested too deeply") from None
+
+
+def _may_nest_deeply(text: str) -> bool:
+    """Whether the text could nest deeper than any manifest does. libyaml does not survive it.
+
+    An upper bound: what stands before the first word of a line, and brackets that stay open.
+    """
+    prefix = max((len(line) - len(line.lstrip(" -?\t")) for line in text.splitlines()), default=0)
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
+    return prefix + deepest > _DEEPEST
 
 
 def _reason(error: yaml.YAMLError, lines_before: int) -> str:

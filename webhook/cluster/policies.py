@@ -69,9 +69,8 @@ class PolicySource:
         self._lock = threading.Lock()
         self._next_look = monotonic() + LOOK_SECONDS
         self._stamp = _stamp(path)
-        self._date = today()
         self._loaded = Policy() if path is None else read_policy(path)
-        self._current = self._loaded.on(self._date)
+        self._current = self._loaded.on(today())
         self._facts = PolicyFacts(source=str(path or "the default policy"), loads=1)
 
     def current(self) -> Policy:
@@ -93,9 +92,7 @@ class PolicySource:
             if stamp != self._stamp:
                 self._stamp = stamp
                 self._reload()
-            elif today != self._date:
-                self._current = self._loaded.on(today)
-            self._date = today
+            self._current = self._loaded.on(today)
         finally:
             self._lock.release()
 
@@ -113,7 +110,6 @@ class PolicySource:
                 last_error=str(error),
             )
             return
-        self._current = self._loaded.on(self._today())
         self._facts = PolicyFacts(
             source=facts.source, loads=facts.loads + 1, failures=facts.failures
         )

@@ -29,6 +29,8 @@ WARNINGS_LIMIT: Final = 10
 LINE_LIMIT: Final = 256
 MESSAGE_LINES: Final = 10
 ANNOTATION_LIMIT: Final = 4096
+CAUSES_LIMIT: Final = 200_000
+"""Characters: some 1,500 causes. The API server reads an answer of any length, and stores it."""
 
 _DECODERS: Final[Mapping[tuple[str, str, str], json.Decoder[Endpoints | EndpointSlice | None]]] = {
     ("", "v1", "Endpoints"): json.Decoder(Endpoints | None),
@@ -165,8 +167,22 @@ def _status(ref: ObjectRef, decision: Decision) -> dict[str, Any]:
         "code": 422 if malformed else 403,
         "reason": "Invalid" if malformed else "Forbidden",
         "message": _message(denied),
-        "details": {"name": ref.name, "kind": ref.kind, "causes": [_cause(f) for f in denied]},
+        "details": {"name": ref.name, "kind": ref.kind, "causes": _causes(denied)},
     }
+
+
+def _causes(denied: list[Finding]) -> list[dict[str, str]]:
+    """A cause for each finding, as far as they fit; the last one says how many do not."""
+    causes: list[dict[str, str]] = []
+    room = CAUSES_LIMIT
+    for index, finding in enumerate(denied):
+        cause = _cause(finding)
+        room -= sum(map(len, cause.values()))
+        if room < 0:
+            causes.append({"message": f"... and {len(denied) - index} more"})
+            break
+        causes.append(cause)
+    return causes
 
 
 def _cause(finding: Finding) -> dict[str, str]:

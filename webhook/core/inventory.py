@@ -97,7 +97,11 @@ class Table(Generic[Value]):
 class Inventory:
     """Services, Pods, Nodes, and what publishes endpoints, as far as they are known."""
 
-    def __init__(self) -> None:
+    def __init__(self, background: "Inventory | None" = None) -> None:
+        """With a `background`, the Pod ranges that it knows count here as well: a part of a cluster
+        that was read anew lies in the same network as the rest.
+        """
+        self._background = background
         self._pods_by_ip = Index[Pod](lambda pod: pod.ips)
         self._pods_by_uid = Index[Pod](lambda pod: (pod.uid,) if pod.uid else ())
         self._services_by_ip = Index[Service](lambda s: (*s.cluster_ips, *s.public_ips))
@@ -168,7 +172,9 @@ class Inventory:
 
     def in_pod_range(self, address: Address) -> bool:
         """Whether a Node was given a Pod range that holds the address."""
-        return address in self._node_ranges.ranges
+        if address in self._node_ranges.ranges:
+            return True
+        return self._background is not None and self._background.in_pod_range(address)
 
     def services_at(self, ip: str) -> tuple[Service, ...]:
         """The Services with this canonical cluster, external or load-balancer address."""

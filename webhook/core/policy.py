@@ -5,8 +5,8 @@ read once into a `Policy`, which answers for one namespace at a time and keeps t
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
-from typing import Any, Final
+from functools import cached_property, reduce
+from typing import Any, Final, cast
 
 from msgspec import Struct, structs
 
@@ -137,7 +137,7 @@ class Policy(Struct, frozen=True, dict=True, kw_only=True):
 
 def parse_policy(data: Any) -> Policy:
     """Plain data, as YAML gives it, to a policy. Raises `InvalidObject` that names the key."""
-    file = convert(_with_off(data), PolicyFile)
+    file = _read(_with_off(data))
     names = {name for rule in RULES.values() for name in (rule.code, rule.slug)}
     check_policy_file(file, names, PROFILES)
     trusted = TRUSTED_WRITERS if file.trusted_writers is None else frozenset(file.trusted_writers)
@@ -145,19 +145,54 @@ def parse_policy(data: Any) -> Policy:
     return Policy(file=file, trusted_writers=trusted, exemptions=(*file.exemptions, *profiles))
 
 
-def _with_off(data: Any) -> Any:
+def _read(data: dict[Any, Any]) -> PolicyFile:
+    try:
+        return convert(data, PolicyFile)
+    except InvalidObject as error:
+        raise InvalidObject(_with_keys(error.path, data), error.reason) from None
+
+
+def _with_keys(path: str, data: dict[Any, Any]) -> str:
+    """The path with the keys of maps in it, for which the decoder only has `[...]`.
+
+    The guilty entry of a map is the one that is refused when it is alone.
+    """
+    before, unknown, after = path.partition("[...]")
+    if not unknown:
+        return path
+    *outer, last = before.split(".")
+    entries = reduce(lambda inner, key: inner[key], outer, data)[last]
+    for key, value in entries.items():
+        alone = _put(data, (*outer, last), {key: value})
+        try:
+            convert(alone, PolicyFile)
+        except InvalidObject:
+            return _with_keys(f"{before}.{key}{after}", alone)
+    return path
+
+
+def _put(data: dict[Any, Any], path: tuple[str, ...], value: Any) -> dict[Any, Any]:
+    first, *rest = path
+    return {**data, first: _put(data[first], tuple(rest), value) if rest else value}
+
+
+def _with_off(data: Any) -> dict[Any, Any]:
     """YAML reads a bare `off` as false; in a map of rules it can only mean the action."""
     if not isinstance(data, dict):
         raise InvalidObject("", "a policy is a map; see `endpoints-guard policy schema`")
-    return {key: _rules_with_off(key, value) for key, value in data.items()}
+    namespaces = data.get("namespaces")
+    if isinstance(namespaces, dict):
+        special = {name: _rules_with_off(each) for name, each in namespaces.items()}
+        data = {**data, "namespaces": special}
+    return cast("dict[Any, Any]", _rules_with_off(data))
 
 
-def _rules_with_off(key: Any, value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    if key == "rules":
-        return {rule: "off" if action is False else action for rule, action in value.items()}
-    return {inner: _rules_with_off(inner, entry) for inner, entry in value.items()}
+def _rules_with_off(holder: Any) -> Any:
+    rules = holder.get("rules") if isinstance(holder, dict) else None
+    if not isinstance(rules, dict):
+        return holder
+    chosen = {rule: "off" if action is False else action for rule, action in rules.items()}
+    return {**holder, "rules": chosen}
 
 
 def _limits(file: PolicyFile, special: NamespacePolicy) -> Limits:

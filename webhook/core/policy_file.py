@@ -1,6 +1,7 @@
 """The policy file as it is written: its keys, their meaning, and what may stand there."""
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_network
 from typing import Annotated, Final
@@ -14,7 +15,7 @@ from webhook.core.rule import Action
 PortNumber = Annotated[int, Meta(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], Meta(description="Full names; nothing is a pattern.")]
 
-_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_DATE: Final = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
 
 
 class ExternalLimits(
@@ -127,6 +128,14 @@ def check_policy_file(file: PolicyFile, rules: Iterable[str], profiles: Iterable
             raise InvalidObject(f"profiles[{index}].name", f"there is none such; known: {names}")
 
 
+def _is_date(text: str) -> bool:
+    match = _DATE.fullmatch(text)
+    if match is None:
+        return False
+    year, month, day = map(int, match.groups())
+    return year > 0 and 1 <= month <= 12 and 1 <= day <= monthrange(year, month)[1]
+
+
 def _check_rules(path: str, rules: Iterable[str], known: frozenset[str]) -> None:
     for rule in rules:
         if rule not in known:
@@ -149,7 +158,7 @@ def _check_cidrs(path: str, cidrs: Iterable[str]) -> None:
 
 def _check_exemption(path: str, exemption: Exemption, known: frozenset[str]) -> None:
     _check_rules(f"{path}.rules", exemption.rules, known)
-    if exemption.expires and not _DATE.fullmatch(exemption.expires):
+    if exemption.expires and not _is_date(exemption.expires):
         raise InvalidObject(f"{path}.expires", "not a date such as 2027-01-31")
     if not any((exemption.users, exemption.groups, exemption.namespaces, exemption.names)):
         reason = "it must name users, groups, namespaces or names; to turn a rule off, use rules"

@@ -1,12 +1,14 @@
 """From JSON bytes, or from plain data that YAML gave, to typed values; errors name the field."""
 
+import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 Value = TypeVar("Value")
+_UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`")
 
 
 class InvalidObject(ValueError):
@@ -74,6 +76,9 @@ def _explained(read: Callable[[], Value]) -> Value:
     except msgspec.ValidationError as error:
         reason, _, place = str(error).partition(" - at ")
         path = place.removeprefix("`key` in ").strip("`").removeprefix("$").lstrip(".")
+        unknown = _UNKNOWN_FIELD.fullmatch(reason)
+        if unknown is not None:
+            path, reason = f"{path}.{unknown[1]}".lstrip("."), "there is no such field"
         raise InvalidObject(path, reason) from None
     except msgspec.DecodeError as error:
         raise InvalidObject("", f"not JSON: {error}") from None
