@@ -18,8 +18,9 @@ from prometheus_client import (
     generate_latest,
 )
 
-from webhook.core.admission import Review, one_line, sentence
+from webhook.core.admission import Review, sentence
 from webhook.core.engine import Decision, Finding, Indeterminate
+from webhook.core.text import one_line
 
 LOG: Final = logging.getLogger("endpoints_guard")
 _BUCKETS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -1,5 +1,7 @@
 """`endpoints-guard snapshot`: the cluster's state as a file."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -43,18 +45,23 @@ def command(
         if output_file == Path("-"):
             for line in lines:
                 click.echo(line, nl=False)
-            return
-        with NamedTemporaryFile(
-            "w",
-            encoding="utf-8",
-            dir=output_file.parent,
-            prefix=f".{output_file.name}.",
-            delete=False,
-        ) as scratch:
-            partial = Path(scratch.name)
-            scratch.writelines(lines)
-        partial.replace(output_file)
+        else:
+            _write_whole(output_file, lines)
     except ClusterUnavailable as error:
         raise unread(error) from error
     except OSError as error:
         raise UsageProblem(f"{output_file}: {error.strerror}") from error
+
+
+def _write_whole(file: Path, lines: Iterator[str]) -> None:
+    """Write beside the file and rename: nobody ever finds half of it."""
+    with ExitStack() as stack:
+        scratch = stack.enter_context(
+            NamedTemporaryFile(
+                "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
+            )
+        )
+        stack.callback(Path(scratch.name).unlink, missing_ok=True)
+        scratch.writelines(lines)
+        scratch.flush()
+        Path(scratch.name).replace(file)

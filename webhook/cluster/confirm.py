@@ -13,7 +13,7 @@ from msgspec import Struct, json
 from webhook.cluster.api import ClusterApi, object_path
 from webhook.cluster.state import Confirmed
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Endpoints, EndpointSlice, ListedAddress, Pod, Service
+from webhook.core.objects import Endpoints, EndpointSlice, ListedAddress, Pod, Service, decode
 from webhook.core.objects.endpoints import SERVICE_NAME_LABEL
 from webhook.core.objects.node import WireNode
 from webhook.core.objects.pod import WirePod
@@ -21,6 +21,9 @@ from webhook.core.objects.service import WireService
 
 READS: Final = 16
 """Objects read one by one for one write; beyond that a list is cheaper, or nothing more is read."""
+
+_LONGEST_NAME: Final = 253
+"""Characters of a DNS subdomain, which names of objects are."""
 
 Subject = Endpoints | EndpointSlice
 
@@ -45,7 +48,9 @@ _Key = tuple[_Kind, str, str]
 
 
 def confirm(subject: Subject, known: Inventory, api: ClusterApi, deadline: float) -> Confirmed:
-    """What `subject` depends on, as the API server has it now. Raises `ClusterUnavailable`."""
+    """What `subject` depends on, as the API server has it now. Raises `ClusterUnavailable`, and
+    `InvalidObject` for an answer that is not what it should be.
+    """
     return _Reading(subject, known, api, deadline).result()
 
 
@@ -130,7 +135,7 @@ class _Reading:
             return
         slices = self._api.list_all(
             _API_SERVER_SLICES,
-            _SLICE_DECODER.decode,
+            lambda item: decode(item, _SLICE_DECODER),
             label_selector=f"{SERVICE_NAME_LABEL}=kubernetes",
             deadline=self._deadline,
         )
@@ -145,21 +150,23 @@ class _Reading:
             self._get(kind, namespace, name)
 
     def _get(self, kind: _Kind, namespace: str, name: str) -> object | None:
+        if not 0 < len(name) <= _LONGEST_NAME:
+            return None
         try:
             path = object_path(kind.collection, namespace, name)
         except ValueError:  # a targetRef may hold any text, and nothing has such a name
             return None
-        body = self._api.get(path, deadline=self._deadline) if name else None
+        body = self._api.get(path, deadline=self._deadline)
         if body is None:
             return None
-        value: object = kind.decoder.decode(body).compact()
+        value: object = decode(body, kind.decoder).compact()
         self._fresh.apply(kind.kind, value)
         return value
 
     def _list_pods(self, label_selector: str) -> None:
         pods: tuple[Pod, ...] = self._api.list_all(
             object_path(_POD.collection, self._namespace),
-            lambda item: _POD.decoder.decode(item).compact(),
+            lambda item: decode(item, _POD.decoder).compact(),
             label_selector=label_selector,
             deadline=self._deadline,
         )

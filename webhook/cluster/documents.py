@@ -15,13 +15,28 @@ except ImportError:  # a PyYAML built without libyaml: slower, the same result
 _DEEPEST: Final = 500
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
+_NUMBERS: Final = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(0b[01_]+|0x[0-9a-fA-F_]+|0[0-7_]*|[1-9][0-9_]*)"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?|\.[0-9][0-9_]*([eE][-+]?[0-9]+)?"
+        r"|[0-9][0-9_]*[eE][-+]?[0-9]+|\.(inf|Inf|INF)|\.(nan|NaN|NAN))"
+    ),
+}
+"""Without the base 60 of YAML 1.1, which makes a number of `12:30` and of `2001:10:20`."""
+_MOST_NODES: Final = 5_000_000
+_ALIAS: Final = re.compile(r"(?:^|[\s\[,{])\*[^\s,\]}]")
+
+
+def _whole(tag: str, pattern: re.Pattern[str]) -> re.Pattern[str]:
+    ours = _NUMBERS.get(tag)
+    return pattern if ours is None else re.compile(rf"(?:{ours.pattern})\Z")
 
 
 class _Loader(_SafeLoader):
-    """Kubernetes goes through JSON, which has no dates: an unquoted one is a string."""
+    """Kubernetes goes through JSON, which has no dates and no base 60: both stay text."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+        first: [(tag, _whole(tag, pattern)) for tag, pattern in resolvers if tag != _TIMESTAMP]
         for first, resolvers in _SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -35,6 +50,13 @@ def load_document(text: str, lines_before: int = 0) -> Any:
     if text.lstrip()[:1] in ("{", "["):
         with suppress(msgspec.DecodeError, UnicodeEncodeError):
             return _json(text)
+    data = _yaml(text, lines_before)
+    if _ALIAS.search(text):
+        _require_modest(data)
+    return data
+
+
+def _yaml(text: str, lines_before: int) -> Any:
     if _may_nest_deeply(text):
         raise NotYaml("nested too deeply")
     try:
@@ -45,6 +67,26 @@ def load_document(text: str, lines_before: int = 0) -> Any:
         raise NotYaml(f"not YAML or JSON: {error}") from None
     except RecursionError:
         raise NotYaml("nested too deeply") from None
+
+
+def _require_modest(data: Any) -> None:
+    """A few lines of aliases can stand for more nodes than any memory holds."""
+    if _size(data, {}, set()) > _MOST_NODES:
+        raise NotYaml("its aliases multiply to more than anybody writes")
+
+
+def _size(data: Any, known: dict[int, int], open_: set[int]) -> int:
+    """How many nodes a document has with its aliases spelled out. Raises `NotYaml` for a cycle."""
+    if not isinstance(data, dict | list):
+        return 1
+    if id(data) in open_:
+        raise NotYaml("it contains itself")
+    if id(data) not in known:
+        open_.add(id(data))
+        inner = data.values() if isinstance(data, dict) else data
+        known[id(data)] = 1 + sum(_size(each, known, open_) for each in inner)
+        open_.discard(id(data))
+    return known[id(data)]
 
 
 def _json(text: str) -> Any:
@@ -70,7 +112,7 @@ def _may_nest_deeply(text: str) -> bool:
 
 def _reason(error: yaml.YAMLError, lines_before: int) -> str:
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
+    problem = " ".join(str(getattr(error, "problem", None) or error).split())
     line = f"line {lines_before + mark.line + 1}: " if mark else ""
     return f"not YAML or JSON: {line}{problem}"
 

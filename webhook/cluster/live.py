@@ -13,7 +13,7 @@ from webhook.cluster.listwatch import DEFAULT_PACE, Pace
 from webhook.cluster.state import Condition, Confirmed
 from webhook.core.engine import Indeterminate
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
+from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, InvalidObject, decode
 from webhook.core.objects.node import WireNode
 from webhook.core.objects.pod import WirePod
 from webhook.core.objects.service import WireService
@@ -102,17 +102,17 @@ class LiveCluster:
             return confirm(subject, self._inventory, self._api, deadline)
         except ClusterUnavailable as error:
             return Indeterminate(error.reason)
-        except msgspec.DecodeError as error:
+        except InvalidObject as error:
             return Indeterminate(f"an object from the API server cannot be read: {error}")
 
     def may_restricted(self, request: AdmissionRequest, deadline: float) -> bool | Indeterminate:
         """Ask the API server's authorizers, by a SubjectAccessReview."""
         try:
             answer = self._api.post(_ACCESS_REVIEWS, _access_review(request), deadline=deadline)
-            return _ACCESS_DECODER.decode(answer).status.allowed
+            return decode(answer, _ACCESS_DECODER).status.allowed
         except ClusterUnavailable as error:
             return Indeterminate(error.reason)
-        except msgspec.DecodeError as error:
+        except InvalidObject as error:
             return Indeterminate(f"the SubjectAccessReview cannot be read: {error}")
 
     def conditions(self) -> tuple[Condition, ...]:

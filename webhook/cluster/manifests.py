@@ -130,21 +130,25 @@ def _collect(items: Iterable[_Item]) -> Manifests:
 
 def _texts(path: str) -> Iterator[_Text | Unreadable]:
     if path == "-":
-        yield _Text("standard input", sys.stdin.read())
+        yield _text("standard input", sys.stdin.buffer.read)
         return
     for file in _files(Path(path)):
-        try:
-            yield _Text(str(file), file.read_text(encoding="utf-8"))
-        except OSError as error:
-            yield _whole_file(str(file), error.strerror or str(error))
-        except UnicodeDecodeError:
-            yield _whole_file(str(file), "it is not UTF-8 text")
+        yield _text(str(file), file.read_bytes)
+
+
+def _text(file: str, read: Callable[[], bytes]) -> _Text | Unreadable:
+    try:
+        return _Text(file, read().decode("utf-8-sig"))
+    except OSError as error:
+        return _whole_file(file, error.strerror or str(error))
+    except UnicodeDecodeError:
+        return _whole_file(file, "it is not UTF-8 text")
 
 
 def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    return sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and p.is_file())
+    return sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and not p.is_dir())
 
 
 def _whole_file(file: str, reason: str) -> Unreadable:
@@ -182,7 +186,9 @@ def _read_object(data: Any, document: _Document, path: str) -> Iterator[_Item]:
     if data is None:
         return
     if not isinstance(data, dict):
-        yield document.unreadable(path, f"expected an object, got {type(data).__name__}")
+        yield document.unreadable(
+            path.rstrip("."), f"expected an object, got {type(data).__name__}"
+        )
         return
     kind = data.get("kind")
     if not isinstance(kind, str):
@@ -190,8 +196,14 @@ def _read_object(data: Any, document: _Document, path: str) -> Iterator[_Item]:
     elif kind.endswith("List") and isinstance(data.get("items"), list):
         for index, item in enumerate(data["items"]):
             yield from _read_object(_with_kind(item, data), document, f"{path}items[{index}].")
-    elif kind in _API_VERSIONS:
+    elif kind in _API_VERSIONS and _is_of_kubernetes(kind, data.get("apiVersion")):
         yield _read_known(kind, data, document, path)
+
+
+def _is_of_kubernetes(kind: str, api_version: object) -> bool:
+    """Other API groups have kinds of the same name, such as Knative's Service."""
+    group = api_version.rpartition("/")[0] if isinstance(api_version, str) else None
+    return group is None or group == _API_VERSIONS[kind].rpartition("/")[0]
 
 
 def _with_kind(item: Any, parent: Mapping[str, Any]) -> Any:

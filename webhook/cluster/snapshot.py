@@ -11,11 +11,12 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from webhook.cluster.api import ClusterApi, object_path
+from webhook.cluster.api import ClusterApi, Page, object_path
+from webhook.cluster.errors import MalformedAnswer
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Endpoints, EndpointSlice
+from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject, decode
 from webhook.core.objects.decoding import Metadata
-from webhook.core.objects.endpoints import LEADER_ANNOTATION
+from webhook.core.objects.endpoints import LEADER_ANNOTATION, SERVICE_NAME_LABEL
 from webhook.core.objects.node import WireNode
 from webhook.core.objects.pod import WirePod
 from webhook.core.objects.service import WireService
@@ -79,11 +80,26 @@ def _read(
     api: ClusterApi, collection: _Collection, progress: Progress, namespace: str = ""
 ) -> Iterator[Any]:
     count = 0
-    for page in api.list_pages(object_path(collection.path, namespace)):
+    for page in _pages(api, collection, namespace):
         for item in page.items or ():
             count += 1
-            yield collection.decoder.decode(item)
+            yield _decoded(item, collection)
         progress(collection.kind, count)
+
+
+def _pages(api: ClusterApi, collection: _Collection, namespace: str) -> Iterator[Page]:
+    yield from api.list_pages(object_path(collection.path, namespace))
+    if collection.kind == EndpointSlice.kind and namespace not in ("", "default"):
+        # Where the API servers are is a question of every namespace (EG504).
+        selector = f"{SERVICE_NAME_LABEL}=kubernetes"
+        yield from api.list_pages(object_path(collection.path, "default"), label_selector=selector)
+
+
+def _decoded(item: msgspec.Raw, collection: _Collection) -> Any:
+    try:
+        return decode(item, collection.decoder)
+    except InvalidObject as error:
+        raise MalformedAnswer(f"list {collection.path}: {error}") from error
 
 
 def _as_manifest(collection: _Collection, wire: Any) -> dict[str, Any]:
@@ -94,15 +110,5 @@ def _as_manifest(collection: _Collection, wire: Any) -> dict[str, Any]:
     bare = msgspec.structs.replace(
         wire, metadata=msgspec.structs.replace(metadata, annotations=annotations)
     )
-    fields: dict[str, Any] = _without_empty(msgspec.to_builtins(bare))
+    fields: dict[str, Any] = msgspec.to_builtins(bare)
     return {"apiVersion": collection.api_version, "kind": collection.kind, **fields}
-
-
-def _without_empty(value: Any) -> Any:
-    """Leave out what says nothing: nulls, empty texts, lists and maps."""
-    if isinstance(value, dict):
-        kept = ((key, _without_empty(entry)) for key, entry in value.items())
-        return {key: entry for key, entry in kept if entry not in (None, "", [], {}, ())}
-    if isinstance(value, list | tuple):
-        return [_without_empty(entry) for entry in value]
-    return value

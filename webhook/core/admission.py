@@ -23,6 +23,7 @@ from webhook.core.objects import (
 from webhook.core.objects.decoding import api_name
 from webhook.core.objects.request import Operation
 from webhook.core.rule import Action
+from webhook.core.text import one_line
 
 WARNINGS_LIMIT: Final = 10
 """The API server keeps 4,096 characters of warnings for one request, from all sources together."""
@@ -230,9 +231,3 @@ def _annotation(decision: Decision) -> str:
         for f in decision.findings
     )
     return one_line("; ".join(texts), ANNOTATION_LIMIT)
-
-
-def one_line(text: str, limit: int) -> str:
-    """Text that survives the API server's filters: printable, on one line, not too long."""
-    clean = "".join(character if character.isprintable() else "?" for character in text)
-    return clean if len(clean) <= limit else clean[: limit - 3] + "..."

@@ -115,6 +115,22 @@ class PartCase:
         return {ports: tuple(addresses) for ports, addresses in groups.items()}
 
     @cached_property
+    def _joined(self) -> dict[tuple[tuple[ContainerPort, ...], ...], tuple[ListedAddress, ...]]:
+        return {}
+
+    def listed_with(
+        self, groups: tuple[tuple[ContainerPort, ...], ...]
+    ) -> tuple[ListedAddress, ...]:
+        """The addresses of some groups of `addresses_by_pod_ports`.
+
+        The same value each time: thousands of ports may be wrong for the same addresses.
+        """
+        if groups not in self._joined:
+            by_ports = self.addresses_by_pod_ports
+            self._joined[groups] = tuple(each for group in groups for each in by_ports[group])
+        return self._joined[groups]
+
+    @cached_property
     def external(self) -> tuple[ListedAddress, ...]:
         """Addresses that no live Pod of the namespace holds."""
         return tuple(

@@ -56,7 +56,8 @@ class OldClaims:
     def _covers(self, old: tuple[Ports, ...], ports: Ports) -> bool:
         known = self._covered.get((ports, old))
         if known is None:
-            known = all(any(port in each for each in old) for port in ports)
+            within_one = any(ports <= each for each in old)
+            known = within_one or all(any(port in each for each in old) for port in ports)
             self._covered[ports, old] = known
         return known
 

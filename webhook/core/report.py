@@ -10,8 +10,10 @@ from msgspec import Struct
 from webhook.core.engine import Finding, Verdict
 from webhook.core.objects import ObjectRef
 from webhook.core.rule import Action
+from webhook.core.text import one_line
 
 JSON_VERSION: Final = 1
+LINE_LIMIT: Final = 2000
 
 
 class Judged(Struct, frozen=True, kw_only=True):
@@ -87,7 +89,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 def as_text(report: Report) -> str:
     """For people: a line for each object, its findings below it, the totals last."""
-    return "\n".join(_lines(report)) + "\n"
+    return "\n".join(one_line(line, LINE_LIMIT) for line in _lines(report)) + "\n"
 
 
 def _lines(report: Report) -> Iterator[str]:

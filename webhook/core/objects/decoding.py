@@ -42,7 +42,7 @@ class ObjectRef(Struct, frozen=True, gc=False, order=True):
         return "/".join(filter(None, (self.kind, self.namespace, self.name)))
 
 
-class Metadata(Struct, frozen=True, gc=False, rename=api_name):
+class Metadata(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     """What rules and indexes need of metav1.ObjectMeta."""
 
     name: str = ""

@@ -19,7 +19,7 @@ SKIP_MIRROR_LABEL: Final = "endpointslice.kubernetes.io/skip-mirror"
 LEADER_ANNOTATION: Final = "control-plane.alpha.kubernetes.io/leader"
 
 
-class TargetRef(Struct, frozen=True, gc=False, rename=api_name):
+class TargetRef(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     """core/v1 ObjectReference; nobody has validated any of it before."""
 
     kind: str = ""
@@ -29,7 +29,7 @@ class TargetRef(Struct, frozen=True, gc=False, rename=api_name):
     api_version: str = ""
 
 
-class EndpointAddress(Struct, frozen=True, gc=False, rename=api_name):
+class EndpointAddress(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     """core/v1 EndpointAddress."""
 
     ip: str = ""
@@ -38,7 +38,7 @@ class EndpointAddress(Struct, frozen=True, gc=False, rename=api_name):
     target_ref: TargetRef | None = None
 
 
-class Port(Struct, frozen=True, gc=False, rename=api_name):
+class Port(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     """A port of a subset or slice. `port` None means every port (slices only)."""
 
     name: str | None = None
@@ -56,7 +56,7 @@ class Port(Struct, frozen=True, gc=False, rename=api_name):
         return f"{self.name}:{number}/{self.protocol or 'TCP'}" if self.name else number
 
 
-class Subset(Struct, frozen=True, gc=False, rename=api_name):
+class Subset(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     """core/v1 EndpointSubset."""
 
     addresses: tuple[EndpointAddress, ...] | None = None
@@ -64,13 +64,13 @@ class Subset(Struct, frozen=True, gc=False, rename=api_name):
     ports: tuple[Port, ...] | None = None
 
 
-class Conditions(Struct, frozen=True, gc=False):
+class Conditions(Struct, frozen=True, omit_defaults=True, gc=False):
     """discovery/v1 EndpointConditions; consumers read a missing `ready` as true."""
 
     ready: bool | None = None
 
 
-class Endpoint(Struct, frozen=True, gc=False, rename=api_name):
+class Endpoint(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     """discovery/v1 Endpoint."""
 
     addresses: tuple[str, ...] | None = None
@@ -115,7 +115,7 @@ class Part(Struct, frozen=True, gc=False, kw_only=True):
     """IPv4, IPv6 or FQDN for a slice; empty for Endpoints, which may mix families."""
 
 
-class Endpoints(Struct, frozen=True, dict=True):
+class Endpoints(Struct, frozen=True, omit_defaults=True, dict=True):
     """core/v1 Endpoints."""
 
     kind: ClassVar[str] = "Endpoints"
@@ -149,7 +149,7 @@ class Endpoints(Struct, frozen=True, dict=True):
         return tuple(_subset_part(i, subset) for i, subset in enumerate(self.subsets or ()))
 
 
-class EndpointSlice(Struct, frozen=True, dict=True, rename=api_name):
+class EndpointSlice(Struct, frozen=True, omit_defaults=True, dict=True, rename=api_name):
     """discovery.k8s.io/v1 EndpointSlice."""
 
     kind: ClassVar[str] = "EndpointSlice"

@@ -18,20 +18,20 @@ class Node(Struct, frozen=True, gc=False, kw_only=True):
     pod_cidrs: tuple[str, ...] = ()
 
 
-class _Address(Struct, frozen=True, gc=False):
+class _Address(Struct, frozen=True, omit_defaults=True, gc=False):
     address: str = ""
 
 
-class _Spec(Struct, frozen=True, gc=False, rename=api_name):
+class _Spec(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     pod_cidr: str = ""
     pod_cidrs: tuple[str, ...] | None = None
 
 
-class _Status(Struct, frozen=True, gc=False):
+class _Status(Struct, frozen=True, omit_defaults=True, gc=False):
     addresses: tuple[_Address, ...] | None = None
 
 
-class WireNode(Struct, frozen=True, gc=False):
+class WireNode(Struct, frozen=True, omit_defaults=True, gc=False):
     """core/v1 Node as it stands on the wire."""
 
     metadata: Metadata = NO_METADATA

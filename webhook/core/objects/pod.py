@@ -12,7 +12,7 @@ from webhook.core.objects.decoding import NO_METADATA, Metadata, api_name
 TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
 
-class ContainerPort(Struct, frozen=True, gc=False, rename=api_name):
+class ContainerPort(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     """A declared port; only named ones matter, because numbers need no declaration."""
 
     name: str = ""
@@ -62,12 +62,12 @@ def resolve_port(
     return None
 
 
-class _Container(Struct, frozen=True, gc=False, rename=api_name):
+class _Container(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     ports: tuple[ContainerPort, ...] | None = None
     restart_policy: str = ""
 
 
-class _Spec(Struct, frozen=True, gc=False, rename=api_name):
+class _Spec(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     node_name: str = ""
     hostname: str = ""
     subdomain: str = ""
@@ -76,23 +76,23 @@ class _Spec(Struct, frozen=True, gc=False, rename=api_name):
     init_containers: tuple[_Container, ...] | None = None
 
 
-class _Condition(Struct, frozen=True, gc=False):
+class _Condition(Struct, frozen=True, omit_defaults=True, gc=False):
     type: str = ""
     status: str = ""
 
 
-class _PodIP(Struct, frozen=True, gc=False):
+class _PodIP(Struct, frozen=True, omit_defaults=True, gc=False):
     ip: str = ""
 
 
-class _Status(Struct, frozen=True, gc=False, rename=api_name):
+class _Status(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     phase: str = ""
     conditions: tuple[_Condition, ...] | None = None
     pod_ip: str = ""
     pod_ips: tuple[_PodIP, ...] | None = None
 
 
-class WirePod(Struct, frozen=True, gc=False):
+class WirePod(Struct, frozen=True, omit_defaults=True, gc=False):
     """core/v1 Pod as it stands on the wire."""
 
     metadata: Metadata = NO_METADATA

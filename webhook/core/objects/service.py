@@ -53,7 +53,7 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
         return all(labels.get(key) == value for key, value in self.selector.items())
 
 
-class _WirePort(Struct, frozen=True, gc=False, rename=api_name):
+class _WirePort(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     name: str = ""
     protocol: str = "TCP"
     port: int = 0
@@ -61,7 +61,7 @@ class _WirePort(Struct, frozen=True, gc=False, rename=api_name):
     app_protocol: str | None = None
 
 
-class _Spec(Struct, frozen=True, gc=False, rename=api_name):
+class _Spec(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     type: str = "ClusterIP"
     selector: dict[str, str] | None = None
     ports: tuple[_WirePort, ...] | None = None
@@ -72,19 +72,19 @@ class _Spec(Struct, frozen=True, gc=False, rename=api_name):
     publish_not_ready_addresses: bool = False
 
 
-class _IngressPoint(Struct, frozen=True, gc=False):
+class _IngressPoint(Struct, frozen=True, omit_defaults=True, gc=False):
     ip: str = ""
 
 
-class _LoadBalancer(Struct, frozen=True, gc=False):
+class _LoadBalancer(Struct, frozen=True, omit_defaults=True, gc=False):
     ingress: tuple[_IngressPoint, ...] | None = None
 
 
-class _Status(Struct, frozen=True, gc=False, rename=api_name):
+class _Status(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
     load_balancer: _LoadBalancer = _LoadBalancer()
 
 
-class WireService(Struct, frozen=True, gc=False):
+class WireService(Struct, frozen=True, omit_defaults=True, gc=False):
     """core/v1 Service as it stands on the wire."""
 
     metadata: Metadata = NO_METADATA

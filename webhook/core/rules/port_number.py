@@ -18,22 +18,22 @@ def check(case: PortCase) -> Violation | None:
     if service_port is None:
         return None  # EG401 says so
     target, protocol = service_port.target_port, service_port.protocol
-    wrong = [
-        (addresses, number)
-        for ports, addresses in case.part.addresses_by_pod_ports.items()
-        for number in (resolve_port(target, protocol, ports),)
-        if number is None or number != case.port.port
-    ]
+    given = case.port.port
+    wrong = tuple(
+        ports
+        for ports in case.part.addresses_by_pod_ports
+        if given is None or resolve_port(target, protocol, ports) != given
+    )
     if not wrong:
         return None
-    given = "every port" if case.port.port is None else f"port {case.port.port}"
-    first, number = wrong[0]
-    listed = tuple(each for addresses, _ in wrong for each in addresses)
+    listed = case.part.listed_with(wrong)
     others = f" and {len(listed) - 1} more" if len(listed) > 1 else ""
+    number = resolve_port(target, protocol, wrong[0])
     implied = f"resolves to {number}" if number is not None else "is no port of that Pod"
+    offered = "every port" if given is None else f"port {given}"
     return Violation(
         f"{case.path}.port",
-        f"{given} is not the target port of {first[0].address.text}{others}",
+        f"{offered} is not the target port of {listed[0].address.text}{others}",
         detail=f"targetPort {target} {implied}",
         listed=listed,
     )
