@@ -80,7 +80,7 @@ def _size(data: Any, known: dict[int, int], open_: set[int]) -> int:
     if not isinstance(data, dict | list):
         return 1
     if id(data) in open_:
-        raise NotYaml("it contains itself")
+        raise NotYaml("nested too deeply: it contains itself")
     if id(data) not in known:
         open_.add(id(data))
         inner = data.values() if isinstance(data, dict) else data

@@ -42,40 +42,34 @@ class OldClaims:
     def __init__(self, old: Endpoints | EndpointSlice) -> None:
         self._old = old
         self._by_facet: dict[Facet | None, dict[AddressClaim, tuple[Ports, ...]]] = {}
-        self._groups: dict[tuple[int, Facet | None], tuple[object, frozenset[object]]] = {}
-        self._covered: dict[tuple[Ports, object], bool] = {}
+        self._unions: dict[tuple[Ports, ...], Ports] = {}
+        self._shared: dict[tuple[int, Facet | None], tuple[object, Ports]] = {}
 
     def cover(
         self, addresses: tuple[ListedAddress, ...], ports: Ports, facet: Facet | None
     ) -> bool:
         """Whether each of the addresses was there at each of the ports."""
         if len(addresses) == 1:
-            return self._covers(self._ports_of(addresses[0], facet), ports)
-        return all(self._covers(group, ports) for group in self._ports_of_all(addresses, facet))
+            return ports <= self._ports_of(addresses[0], facet)
+        return ports <= self._ports_of_all(addresses, facet)
 
-    def _covers(self, old: tuple[Ports, ...], ports: Ports) -> bool:
-        known = self._covered.get((ports, old))
-        if known is None:
-            within_one = any(ports <= each for each in old)
-            known = within_one or all(any(port in each for each in old) for port in ports)
-            self._covered[ports, old] = known
-        return known
-
-    def _ports_of_all(
-        self, addresses: tuple[ListedAddress, ...], facet: Facet | None
-    ) -> Iterable[tuple[Ports, ...]]:
-        """The distinct answers of `_ports_of`, remembered: the ports of a part share addresses."""
+    def _ports_of_all(self, addresses: tuple[ListedAddress, ...], facet: Facet | None) -> Ports:
+        """The ports that all of them had. Remembered: each port of a part asks for the same."""
         key = (id(addresses), facet)
-        if key not in self._groups:
-            groups = frozenset(self._ports_of(each, facet) for each in addresses)
-            self._groups[key] = (addresses, groups)  # holding them keeps their id theirs
-        return self._groups[key][1]  # type: ignore[return-value]
+        if key not in self._shared:
+            each = {self._ports_of(listed, facet) for listed in addresses}
+            shared = frozenset.intersection(*each) if each else frozenset()
+            self._shared[key] = (addresses, shared)  # holding them keeps their id theirs
+        return self._shared[key][1]
 
-    def _ports_of(self, listed: ListedAddress, facet: Facet | None) -> tuple[Ports, ...]:
-        """The port lists at which the old object had the address."""
+    def _ports_of(self, listed: ListedAddress, facet: Facet | None) -> Ports:
+        """The ports at which the old object had the address, in whatever subsets."""
         if facet not in self._by_facet:
             self._by_facet[facet] = self._index(facet)
-        return self._by_facet[facet].get(_address_claim(listed, facet), ())
+        lists = self._by_facet[facet].get(_address_claim(listed, facet), ())
+        if lists not in self._unions:
+            self._unions[lists] = frozenset().union(*lists)
+        return self._unions[lists]
 
     def _index(self, facet: Facet | None) -> dict[AddressClaim, tuple[Ports, ...]]:
         index: dict[AddressClaim, dict[Ports, None]] = {}

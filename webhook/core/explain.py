@@ -16,7 +16,7 @@ from webhook.core.rule import Action, Ownership
 
 def explain(subject: Endpoints | EndpointSlice, inventory: Inventory, policy: Policy) -> str:
     """Text about an object as if an ordinary user wrote it now."""
-    request = AdmissionRequest(ref=subject.ref, new=subject)
+    request = AdmissionRequest(ref=subject.ref, new=subject, username="an ordinary user")
     decision = decide(request, inventory, policy)
     case = ObjectCase(subject, inventory)
     lines = [

@@ -58,7 +58,10 @@ class Exemption(Struct, frozen=True, kw_only=True, rename=api_name, forbid_unkno
     users: Names = ()
     groups: Names = ()
     namespaces: Names = ()
-    names: Annotated[Names, Meta(description="Of Endpoints or EndpointSlices.")] = ()
+    names: Annotated[
+        Names,
+        Meta(description="Of Endpoints, EndpointSlices, or the Services that these belong to."),
+    ] = ()
     rules: Annotated[tuple[str, ...], Meta(description="Codes or slugs; absent: every rule.")] = ()
 
 

@@ -6,14 +6,13 @@ from typing import Any
 from msgspec import json
 
 from webhook.core.addresses import parse
-from webhook.core.policy import TRUSTED_WRITERS, Policy
+from webhook.core.policy import MIRRORING_CONTROLLER, TRUSTED_WRITERS, Policy
 from webhook.core.policy_file import Exemption, PolicyFile
 from webhook.core.rule import Action, Ownership
 from webhook.core.rules import RULES
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _EVERYBODY = frozenset({"system:authenticated", "system:unauthenticated", "system:serviceaccounts"})
-_NOT_TO_TRUST = "system:serviceaccount:kube-system:endpointslicemirroring-controller"
 
 
 def as_schema() -> str:
@@ -94,7 +93,7 @@ def _lint_trust(policy: Policy) -> Iterator[str]:
 
 
 def _consequence(user: str) -> str:
-    if user == _NOT_TO_TRUST:
+    if user == MIRRORING_CONTROLLER:
         return "It republishes what users wrote, so every rule can be evaded through it."
     if user.startswith(_SERVICE_ACCOUNT):
         namespace = user.removeprefix(_SERVICE_ACCOUNT).partition(":")[0]

@@ -28,12 +28,12 @@ def _account(namespace: str, name: str) -> str:
 PROFILES: Final[Mapping[str, Operator]] = MappingProxyType(
     {
         "prometheus-operator": Operator(
-            reason="publishes the kubelet of every node, with targetRef kind Node",
+            reason="publishes the kubelet of every node, those of API servers included",
             users=(
                 _account("monitoring", "prometheus-operator"),
                 _account("default", "prometheus-operator"),
             ),
-            rules=("EG502",),
+            rules=("EG502", "EG504"),
         ),
         "kube-prometheus-stack": Operator(
             reason="publishes control-plane components on the nodes from fixed values",
@@ -43,22 +43,22 @@ PROFILES: Final[Mapping[str, Operator]] = MappingProxyType(
         "knative-serving": Operator(
             reason="points revisions at the activator's Pods in its own namespace",
             users=(_account("knative-serving", "controller"),),
-            rules=("EG302", "EG303", "EG501"),
+            rules=("EG302", "EG303", "EG501", "EG506"),
         ),
         "cilium-gateway": Operator(
             reason="points a Gateway's Service at backends of other namespaces (ReferenceGrant)",
             users=(_account("kube-system", "cilium-operator"),),
-            rules=("EG302", "EG303", "EG501"),
+            rules=("EG302", "EG303", "EG501", "EG506"),
         ),
         "cilium-clustermesh": Operator(
             reason="adds Pods of other clusters to global Services that have a selector",
             users=(_account("kube-system", "cilium-operator"),),
-            rules=("EG201", "EG301", "EG302", "EG303", "EG304", "EG506"),
+            rules=("EG201", "EG301", "EG303"),
         ),
         "submariner-lighthouse": Operator(
-            reason="imports endpoints of other clusters, whose Pod ranges may overlap",
+            reason="exports own Pods, and imports those of other clusters by 242.0.0.0/8",
             users=(_account("submariner-operator", "submariner-lighthouse-agent"),),
-            rules=("EG501", "EG502", "EG503", "EG506"),
+            rules=("EG303", "EG502", "EG505", "EG506"),
         ),
         "ovn-kubernetes": Operator(
             reason="mirrors slices with addresses of user-defined networks and of nodes",
@@ -66,7 +66,7 @@ PROFILES: Final[Mapping[str, Operator]] = MappingProxyType(
                 _account("ovn-kubernetes", "ovn-kubernetes-cluster-manager"),
                 _account("openshift-ovn-kubernetes", "ovn-kubernetes-control-plane"),
             ),
-            rules=("EG303", "EG304", "EG501", "EG502", "EG506"),
+            rules=("EG303", "EG502"),
         ),
         "kubevirt-cloud-provider": Operator(
             reason="publishes addresses of virtual machines on bridged networks",
@@ -76,7 +76,7 @@ PROFILES: Final[Mapping[str, Operator]] = MappingProxyType(
         "antrea-multicluster": Operator(
             reason="publishes ClusterIPs of other clusters, whose Service ranges may overlap",
             users=(_account("kube-system", "antrea-mc-controller"),),
-            rules=("EG503", "EG506"),
+            rules=("EG503",),
         ),
     }
 )

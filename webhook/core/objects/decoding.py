@@ -78,7 +78,7 @@ def _explained(read: Callable[[], Value]) -> Value:
         path = place.removeprefix("`key` in ").strip("`").removeprefix("$").lstrip(".")
         unknown = _UNKNOWN_FIELD.fullmatch(reason)
         if unknown is not None:
-            path, reason = f"{path}.{unknown[1]}".lstrip("."), "there is no such field"
+            path, reason = f"{path}.{unknown[1]}".lstrip("."), f"unknown field `{unknown[1]}`"
         raise InvalidObject(path, reason) from None
     except msgspec.DecodeError as error:
         raise InvalidObject("", f"not JSON: {error}") from None
