@@ -53,7 +53,7 @@ PROFILES: Final[Mapping[str, Operator]] = MappingProxyType(
         "cilium-clustermesh": Operator(
             reason="adds Pods of other clusters to global Services that have a selector",
             users=(_account("kube-system", "cilium-operator"),),
-            rules=("EG201", "EG301", "EG303"),
+            rules=("EG201", "EG303"),
         ),
         "submariner-lighthouse": Operator(
             reason="exports own Pods, and imports those of other clusters by 242.0.0.0/8",
