@@ -51,7 +51,7 @@ class InformerStatus:
     """A first complete list is in the store."""
     age: float
     """Seconds since the API server last said anything; infinite if it never did. Of a quiet kind a
-    minute is normal: that is how often bookmarks come, and how long a watch lasts.
+    minute is normal: that is how long a watch lasts, and not every etcd lets bookmarks come.
     """
     objects: int
     """What the API server has, as far as known; the undecodable ones included."""

@@ -1,7 +1,7 @@
-"""The RBAC rules without which the webhook cannot see; the chart's ClusterRole is made of these.
+"""The RBAC rules without which the webhook cannot see; the chart's roles are made of these.
 
-Reading only. `get` and `list` also serve the live look before a denial, which asks for one Pod by
-name and for the Pods that hold one address.
+Reading only. `get` and `list` also serve the live look before a denial, which asks for objects by
+name and for the Pods of a namespace.
 """
 
 from typing import Final
@@ -12,21 +12,28 @@ READ: Final = ("get", "list", "watch")
 
 
 class Permission(Struct, frozen=True, kw_only=True):
-    """One rule of a ClusterRole."""
+    """One rule of a Role or ClusterRole."""
 
     api_group: str
     """Empty for core/v1."""
     resources: tuple[str, ...]
     verbs: tuple[str, ...]
+    namespace: str = ""
+    """The only namespace in which it is needed; empty: the whole cluster."""
 
 
 INFORMERS: Final = (
     Permission(api_group="", resources=("nodes", "pods", "services"), verbs=READ),
-    Permission(api_group="discovery.k8s.io", resources=("endpointslices",), verbs=READ),
+    Permission(
+        api_group="discovery.k8s.io",
+        resources=("endpointslices",),
+        verbs=READ,
+        namespace="default",
+    ),
 )
-"""What the informers list and watch, for the whole cluster."""
+"""What the informers list and watch. In `default` are the endpoints of the API servers."""
 
-ACCESS_REVIEWS: Final = Permission(
+RESTRICTED_RIGHT: Final = Permission(
     api_group="authorization.k8s.io", resources=("subjectaccessreviews",), verbs=("create",)
 )
-"""Only for a policy in which the `restricted` subresource overrides rules."""
+"""Needed only if the policy's `restrictedRight` is on."""
