@@ -202,9 +202,10 @@ def _base64(value: bytes) -> str:
 
 def _date(header: str | None) -> datetime | None:
     try:
-        return parsedate_to_datetime(header) if header else None
+        moment = parsedate_to_datetime(header or "")
     except ValueError:
         return None
+    return moment if moment.tzinfo else None
 
 
 def _require_success(status: int, content: bytes) -> Any:

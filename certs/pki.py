@@ -2,7 +2,7 @@
 
 The profile is one that Go's and every other verifier accepts: ECDSA P-256 with SHA-256, random
 positive serials, names in the subject alternative names. Nothing here reads a clock, a file or the
-network. `cryptography` is known to this module and to `verification`, and to no other.
+network. Only this module and `verification` know `cryptography`.
 """
 
 import ipaddress

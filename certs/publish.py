@@ -141,12 +141,12 @@ class Publisher:
         return found
 
     def _ask_secret(self, verb: str, request: Callable[[], _Answer]) -> _Answer:
+        remedy = f"allow in a Role of namespace {self._namespace}: "
         if verb == "create":  # RBAC cannot allow this by name
-            rule = '{apiGroups: [""], resources: [secrets], verbs: [create]}'
-            remedy = f"create an empty Secret beforehand, or allow in a Role: {rule}"
+            remedy = f"create an empty Secret beforehand, or {remedy}"
+            remedy += '{apiGroups: [""], resources: [secrets], verbs: [create]}'
         else:
-            rule = _rule("", "secrets", self._secret)
-            remedy = f"allow in a Role of namespace {self._namespace}: {rule}"
+            remedy += _rule("", "secrets", self._secret)
         return _ask(f"{verb} {self.origin}", remedy, request)
 
     def _ask_configuration(self, name: str, verb: str, request: Callable[[], _Answer]) -> _Answer:

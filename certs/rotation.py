@@ -15,14 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from certs.pki import (
-    CertificateProblem,
-    KeyPair,
-    inspect,
-    issue_ca,
-    issue_serving,
-    split,
-)
+from certs.pki import CertificateProblem, KeyPair, inspect, issue_ca, issue_serving, split
 from certs.verification import check_ca, check_serving, verify
 
 
@@ -109,8 +102,8 @@ class Observation:
 
     def has_been_trusted(self, ca: KeyPair, duration: timedelta) -> bool:
         """Whether every webhook has been seen to trust `ca` for this long."""
-        fingerprint = inspect(ca.certificate).fingerprint
-        return self.trusted_for.get(fingerprint, timedelta(-1)) >= duration
+        trusted_for = self.trusted_for.get(inspect(ca.certificate).fingerprint)
+        return trusted_for is not None and trusted_for >= duration
 
 
 @dataclass(frozen=True, slots=True)

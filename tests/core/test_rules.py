@@ -73,10 +73,11 @@ BROKEN = {
         [module("pod_not_selected", RULE=replace(GOOD, examples=GOOD.examples[1:]))],
         "at least one example",
     ),
-    "a check for another scope": (
-        [module("pod_not_selected", RULE=replace(GOOD, check=RULES["EG101"].check))],
-        "check must take",
+    "a check that is asked nothing": (
+        [module("pod_not_selected", RULE=replace(GOOD, checks=(replace,)))],
+        "each check must take",
     ),
+    "no check": ([module("pod_not_selected", RULE=replace(GOOD, checks=()))], "each check must"),
     "no remedy": ([module("pod_not_selected", RULE=replace(GOOD, remedy=""))], "must all be given"),
 }
 
