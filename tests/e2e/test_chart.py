@@ -1,0 +1,566 @@
+"""The chart, installed by helm into a real API server, and its replicas run as it says.
+
+There is no node: `tests.chart.kubelet` runs the Pods' containers as processes, with the arguments
+and the service account that the chart gave them, and `tests.chart.egress` is the way to them. The
+control plane is one of its own, since the chart's webhook judges every namespace.
+"""
+
+import json
+import re
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chart.egress import Egress
+from tests.chart.helm import CHART, MAJORS, NAMESPACE, RELEASE, Helm
+from tests.chart.kubelet import Kubelet
+from tests.chart.variants import CRDS, VARIANTS
+from tests.e2e.api import Answer, Api, Json
+from tests.e2e.cluster import (
+    NODES,
+    SERVICE_NAME,
+    Namespace,
+    endpoints,
+    eventually,
+    node,
+    pod,
+    pod_address,
+    refuses,
+    service,
+)
+from tests.e2e.controlplane import ControlPlane
+from tests.e2e.test_certificates import Writer
+from tests.e2e.webhook_process import writer
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+# What the tests cannot wait for: a minute and a half until a replica has stopped.
+VALUES: Json = {"drainSeconds": 0.5}
+WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
+
+
+@pytest.fixture(scope="module")
+def egress() -> Iterator[Egress]:
+    # Not tmp_path: the path of a socket may have 107 characters.
+    with (
+        tempfile.TemporaryDirectory(prefix="endpoints-guard-egress-") as scratch,
+        Egress.running(Path(scratch)) as proxy,
+    ):
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def plane(egress: Egress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    scratch = tmp_path_factory.mktemp("chart-plane")
+    audit = scratch / "audit.json"
+    audit.write_text(json.dumps(audit_policy()), encoding="utf-8")
+    selector = egress.configuration(scratch / "egress.json")
+    with ControlPlane.start(
+        api_server_args=(
+            f"--egress-selector-config-file={selector}",
+            f"--audit-policy-file={audit}",
+        )
+    ) as running:
+        yield running
+
+
+def audit_policy() -> Json:
+    """Everything that the webhook's replicas ask."""
+    rules = [{"level": "Metadata", "users": [ACCOUNT]}, {"level": "None"}]
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": rules,
+    }
+
+
+@pytest.fixture(scope="module")
+def admin(plane: ControlPlane) -> Iterator[Api]:
+    api = Api(plane.kubeconfig())
+    for number, name in enumerate(NODES):
+        api.create(node(name, number)).must()
+    yield api
+    api.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The chart, installed."""
+
+    helm: Helm
+    plane: ControlPlane
+    admin: Api
+    kubelet: Kubelet
+    tenant: Api
+
+    @property
+    def webhook(self) -> Json:
+        stored = self.admin.call("GET", f"{WEBHOOKS}/{RELEASE}").must()
+        (found,) = stored["webhooks"]
+        return dict(found)
+
+    def change(self, command: str, *words: str) -> None:
+        self.helm.must(
+            *(command, RELEASE, *words, "--namespace", NAMESPACE, "--wait", "--timeout", "120s")
+        )
+
+    def upgrade(self, values: Json) -> None:
+        self.change("upgrade", str(CHART), *self.helm.values({**VALUES, **values}))
+
+    def write(self, namespace: str, given: Json) -> Answer:
+        placed = {**given, "metadata": {**given["metadata"], "namespace": namespace}}
+        return self.tenant.create(placed, dry_run=True)
+
+
+@contextmanager
+def installed(
+    major: str, plane: ControlPlane, admin: Api, egress: Egress, scratch: Path
+) -> Iterator[Release]:
+    """Install it and wait for helm to be content; uninstall it in the end."""
+    helm = Helm(major, scratch, plane.kubeconfig())
+    tenant = Api(writer(plane, admin, "tenant"))
+    with Kubelet(plane, admin, scratch) as kubelet:
+        egress.route = kubelet.route
+        release = Release(helm=helm, plane=plane, admin=admin, kubelet=kubelet, tenant=tenant)
+        try:
+            release.change("install", str(CHART), "--create-namespace", *helm.values(VALUES))
+            yield release
+        finally:
+            helm.must("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
+            eventually(lambda: not admin.items("Pod", NAMESPACE) or None, 60)
+            tenant.close()
+
+
+@pytest.fixture(scope="class")
+def release(
+    plane: ControlPlane, admin: Api, egress: Egress, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Release]:
+    scratch = tmp_path_factory.mktemp("release")
+    with installed("v4", plane, admin, egress, scratch) as made:
+        yield made
+
+
+def bad() -> Json:
+    ref = {"kind": "Pod", "namespace": "kube-system", "name": "x"}
+    return endpoints("bad", {"ip": "198.51.100.1", "targetRef": ref})
+
+
+def good() -> Json:
+    return endpoints("good", {"ip": "198.51.100.1"})
+
+
+class TestInstalled:
+    def test_it_judges_writes_of_every_namespace_and_kind(self, release: Release) -> None:
+        for namespace in ("default", NAMESPACE, "kube-public"):
+            assert "EG302" in release.write(namespace, bad()).rules
+            assert release.write(namespace, good()).ok
+        assert "EG302" in release.write("default", slice_of(targetRef=FOREIGN)).rules
+
+    def test_the_webhook_is_as_the_chart_says(self, release: Release) -> None:
+        assert release.webhook["failurePolicy"] == "Fail"
+        assert release.webhook["clientConfig"]["caBundle"]
+        assert release.webhook["clientConfig"]["service"]["name"] == RELEASE
+
+    def test_helm_test_proves_that_it_works(self, release: Release) -> None:
+        release.helm.must("test", RELEASE, "--namespace", NAMESPACE, "--timeout", "60s")
+        log = release.kubelet.logs[f"{RELEASE}-test"]
+        assert "refuses what is wrong and lets pass what is right" in log
+
+    def test_the_control_plane_works_as_ever(self, release: Release) -> None:
+        namespace = Namespace(release.admin, "served")
+        namespace.create(service(selector={"app": "web"}))
+        namespace.run(pod("web-1", labels={"app": "web"}))
+        listed, found = namespace.published("web")
+        assert listed["subsets"]
+        assert found["endpoints"]
+
+    def test_a_dead_webhook_stops_users_but_neither_the_cluster_nor_itself(
+        self, release: Release
+    ) -> None:
+        namespace = Namespace(release.admin, "orphaned")
+        namespace.create(service(selector={"app": "web"}))
+        release.kubelet.asleep = True
+        for container in release.kubelet.replicas:
+            container.component.stop(kill=True)
+
+        eventually(lambda: release.write("default", good()).status == 500 or None)
+        namespace.run(pod("web-1", labels={"app": "web"}))
+        namespace.published("web")
+
+        release.kubelet.asleep = False
+        eventually(lambda: release.write("default", good()).ok or None, 60)
+        assert "EG302" in release.write("default", bad()).rules
+
+    def test_nobody_else_writes_its_endpoints(self, release: Release) -> None:
+        astray = slice_of(addresses=["198.51.100.9"])
+        astray["metadata"]["labels"] = {SERVICE_NAME: RELEASE}
+        assert not release.write(NAMESPACE, astray).ok
+
+    def test_it_has_the_rights_that_it_needs_and_no_others(
+        self, release: Release, summary: list[str]
+    ) -> None:
+        make_it_look_at_everything(release)
+        events = [e for e in release.plane.audit_events() if e["user"]["username"] == ACCOUNT]
+        refused = [e for e in events if e["responseStatus"]["code"] in {401, 403}]
+        assert refused == []
+        used = {used_right(event) for event in events}
+        assert used == granted_rights(release.admin)
+        summary.append(
+            f"chart: {len(used)} rights granted, all of them used, in {len(events)} requests"
+        )
+
+
+def make_it_look_at_everything(release: Release) -> None:
+    """Writes before whose denial a Service, a Pod and a Node have to be read."""
+    namespace = Namespace(release.admin, "looked-at")
+    namespace.create(service())
+    made = namespace.run(pod("web-1", labels={"app": "web"}))
+    address = pod_address(made)
+    by_node = {**address, "ip": "198.51.100.1", "targetRef": {"kind": "Node", "name": "node-1"}}
+    foreign = {**address, "targetRef": FOREIGN}
+    for given in (by_node, foreign):
+        assert not release.write("looked-at", endpoints("web", given, {"ip": "169.254.1.1"})).ok
+        assert not release.write("looked-at", endpoints("web", given, foreign)).ok
+
+
+FOREIGN = {"kind": "Pod", "namespace": "kube-system", "name": "x"}
+
+
+def slice_of(**entry: Any) -> Json:
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": "by-hand"},
+        "addressType": "IPv4",
+        "endpoints": [{"addresses": ["198.51.100.1"], **entry}],
+        "ports": [{"port": 80}],
+    }
+
+
+Right = tuple[str, str, str, str, str]
+"""Verb, group, resource, and namespace and name if it is limited to one."""
+_BY_NAME = {"secrets", "validatingwebhookconfigurations"}
+
+
+def used_right(event: Json) -> Right:
+    about = event["objectRef"]
+    name = about.get("name", "") if about["resource"] in _BY_NAME else ""
+    limited = about["resource"] in {"secrets", "endpointslices"}
+    namespace = about.get("namespace", "") if limited else ""
+    return event["verb"], about.get("apiGroup", ""), about["resource"], namespace, name
+
+
+def granted_rights(admin: Api) -> set[Right]:
+    """What is bound to the service account, beyond what every account may."""
+    api = "/apis/rbac.authorization.k8s.io/v1"
+    found: set[Right] = set()
+    for kind in ("ClusterRole", "Role"):
+        for binding in admin.call("GET", f"{api}/{kind.lower()}bindings").must()["items"]:
+            subject = {"kind": "ServiceAccount", "name": RELEASE, "namespace": NAMESPACE}
+            if subject not in (binding.get("subjects") or []):
+                continue
+            namespace = binding["metadata"].get("namespace", "")
+            scope = f"/namespaces/{namespace}" if kind == "Role" else ""
+            where = f"{api}{scope}/{kind.lower()}s/{binding['roleRef']['name']}"
+            found |= {
+                (verb, group, resource, namespace, name)
+                for rule in admin.call("GET", where).must()["rules"]
+                for group in rule["apiGroups"]
+                for resource in rule["resources"]
+                for verb in rule["verbs"]
+                for name in rule.get("resourceNames", [""])
+            }
+    return found
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_no_write_fails_from_installing_to_uninstalling(
+    major: str,
+    plane: ControlPlane,
+    admin: Api,
+    egress: Egress,
+    tmp_path: Path,
+    summary: list[str],
+) -> None:
+    before = everything(plane)
+    namespace = Namespace(admin, f"tenant-{major}")
+    namespace.create(good())
+    tenant = Api(writer(plane, admin, "tenant"))
+    writes = Writer(tenant, namespace.name, "good")
+    with writes, installed(major, plane, admin, egress, tmp_path) as release:
+        assert release.webhook["failurePolicy"] == "Fail"
+        assert refuses(namespace)
+        bundle = release.webhook["clientConfig"]["caBundle"]
+
+        changed: Json = {
+            "policy": {"rules": {"EG302": "warn"}},
+            "podLabels": {"new": "yes"},
+        }
+        release.upgrade(changed)
+        assert release.webhook["failurePolicy"] == "Fail"
+        assert release.webhook["clientConfig"]["caBundle"] == bundle
+        assert not refuses(namespace), "the new policy is in force"
+
+        release.upgrade({**changed, "webhook": {"failurePolicy": "Ignore"}})
+        assert release.webhook["failurePolicy"] == "Ignore"
+        assert release.webhook["clientConfig"]["caBundle"] == bundle
+
+        release.change("rollback", "1")
+        assert release.webhook["failurePolicy"] == "Fail"
+        assert release.webhook["clientConfig"]["caBundle"] == bundle
+        assert refuses(namespace)
+    assert writes.failures == []
+    assert writes.writes > 100
+    summary.append(
+        f"chart: {writes.writes} writes while helm {major} installed, upgraded, rolled back and "
+        "uninstalled it, 0 failed"
+    )
+    tenant.close()
+
+    def left() -> set[str]:
+        """Less what the test made, and what every namespace has."""
+        found = everything(plane) - before
+        return {o for o in found if not re.search(rf"/{namespace.name}(/|$)", o)} - {
+            f"Namespace//{NAMESPACE}",
+            f"ConfigMap/{NAMESPACE}/kube-root-ca.crt",
+            f"ServiceAccount/{NAMESPACE}/default",
+            "ClusterRole//tenants",
+            "ClusterRoleBinding//tenants",
+        }
+
+    eventually(lambda: not left() or None, 60, lambda: sorted(left()))
+
+
+def everything(plane: ControlPlane) -> set[str]:
+    """Every object in the cluster but for events and leases: kind, namespace and name."""
+    kinds = plane.kubectl("api-resources", "--verbs=list", "-o", "name").stdout.split()
+    kept = ",".join(k for k in kinds if not k.startswith(("events", "leases", "componentst")))
+    named = "{.kind}/{.metadata.namespace}/{.metadata.name}"
+    form = f"jsonpath={{range .items[*]}}{named}{{'\\n'}}{{end}}"
+    return set(plane.kubectl("get", kept, "-A", "-o", form).stdout.split())
+
+
+@pytest.fixture(scope="module")
+def kinds_of_others(plane: ControlPlane) -> None:
+    """Custom resource definitions of the operators for which the chart has objects."""
+    plane.kubectl(
+        "apply", "-f", "-", stdin=json.dumps({"kind": "List", "apiVersion": "v1", "items": CRDS})
+    )
+    names = [f"crd/{crd['metadata']['name']}" for crd in CRDS]
+    plane.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
+    plane.kubectl("create", "namespace", "rendered")
+    # A Pod is only accepted if its service account is there, even as a dry run.
+    plane.kubectl("create", "serviceaccount", f"{RELEASE}-test", "--namespace", "rendered")
+
+
+@pytest.mark.usefixtures("kinds_of_others")
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_api_server_accepts_every_object_and_knows_every_field(
+    variant: str, plane: ControlPlane, tmp_path: Path
+) -> None:
+    rendering = Helm("v4", tmp_path).rendered(VARIANTS[variant], namespace="rendered")
+    given = {"kind": "List", "apiVersion": "v1", "items": list(rendering)}
+    done = plane.kubectl(
+        *("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-"),
+        stdin=json.dumps(given),
+    )
+    assert len(done.stdout.splitlines()) == len(rendering.objects)
+    assert "unknown" not in done.stderr
+    assert "would violate PodSecurity" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def fallback(
+    plane: ControlPlane, admin: Api, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Namespace]:
+    """The fallback policies, alone: no webhook is registered."""
+    helm = Helm("v4", tmp_path_factory.mktemp("fallback"))
+    rendering = helm.rendered({"fallbackPolicy": {"enabled": True}})
+    made = [o for o in rendering if o["kind"].startswith("ValidatingAdmissionPolicy")]
+    assert len(made) == 4
+    given = json.dumps({"kind": "List", "apiVersion": "v1", "items": made})
+    plane.kubectl("create", "namespace", NAMESPACE, check=False)
+    plane.kubectl("apply", "-f", "-", stdin=given)
+    probe = Namespace(admin, "fallback")
+    eventually(lambda: (not probe.api.create(probe.placed(bad()), dry_run=True).ok) or None)
+    eventually(
+        lambda: (
+            (not probe.api.create(probe.placed(slice_of(targetRef=FOREIGN)), dry_run=True).ok)
+            or None
+        )
+    )
+    yield probe
+    plane.kubectl("delete", "-f", "-", stdin=given)
+
+
+def test_the_fallback_expressions_have_the_right_types(
+    fallback: Namespace, plane: ControlPlane
+) -> None:
+    def checked() -> list[Json] | None:
+        listed = json.loads(
+            plane.kubectl("get", "validatingadmissionpolicies", "-o", "json").stdout
+        )
+        statuses = [item.get("status", {}) for item in listed["items"]]
+        return statuses if all("typeChecking" in status for status in statuses) else None
+
+    assert [status["typeChecking"] for status in eventually(checked)] == [{}, {}]
+
+
+ADDRESSES = {
+    "198.51.100.1": True,
+    "10.0.0.1": True,
+    "192.168.1.1": True,
+    "2001:db8::1": True,
+    "fd00::1": True,
+    "100.100.100.200": False,
+    "168.63.129.16": False,
+    "192.0.0.192": False,
+    "169.254.169.254": False,
+    "127.0.0.1": False,
+    "224.0.0.1": False,
+    "239.1.2.3": False,
+    "240.0.0.1": False,
+    "255.255.255.255": False,
+    "0.0.0.0": False,
+    "0.1.2.3": False,
+    "::1": False,
+    "::": False,
+    "fe80::1": False,
+    "fec0::1": False,
+    "ff0e::1": False,
+    "fd00:ec2::254": False,
+    "fd20:ce::254": False,
+    "::ffff:198.51.100.1": False,
+    "198.051.100.001": False,
+}
+
+
+@pytest.mark.parametrize(("address", "fine"), ADDRESSES.items())
+def test_the_fallback_lets_only_addresses_of_hosts_pass(
+    fallback: Namespace, address: str, fine: bool
+) -> None:
+    by_slice = slice_of(addresses=[address])
+    by_slice["addressType"] = "IPv6" if ":" in address else "IPv4"
+    by_endpoints = endpoints("a", {"ip": address})
+    for given in (by_slice, by_endpoints):
+        answer = fallback.api.create(fallback.placed(given), dry_run=True)
+        assert answer.ok == fine, answer.message
+        assert fine or "endpoints-guard:" in answer.message or answer.status == 422
+
+
+def test_the_fallback_refuses_what_api_validation_does_not(fallback: Namespace) -> None:
+    """A look at which of the addresses above are its own doing: 403, and not 422."""
+    own = set()
+    for address, fine in ADDRESSES.items():
+        answer = fallback.api.create(fallback.placed(endpoints("a", {"ip": address})), dry_run=True)
+        if not fine and "endpoints-guard:" in answer.message:
+            own.add(address)
+    assert {"100.100.100.200", "168.63.129.16", "255.255.255.255", "240.0.0.1"} <= own
+
+
+def test_the_fallback_refuses_names_foreign_references_and_the_webhooks_own_endpoints(
+    fallback: Namespace,
+) -> None:
+    names = {**slice_of(addresses=["metadata.example"]), "addressType": "FQDN"}
+    own_ref = {"kind": "Pod", "namespace": fallback.name, "name": "x"}
+    bare_ref = {"kind": "Node", "name": "x"}
+    own_service = slice_of()
+    own_service["metadata"]["labels"] = {SERVICE_NAME: RELEASE}
+    for given, namespace, said in (
+        (names, fallback.name, "DNS names"),
+        (slice_of(targetRef=FOREIGN), fallback.name, "another namespace"),
+        (bad(), fallback.name, "another namespace"),
+        (endpoints(RELEASE, {"ip": "198.51.100.1"}), NAMESPACE, "the webhook itself"),
+        (own_service, NAMESPACE, "the webhook itself"),
+        (slice_of(targetRef=own_ref), fallback.name, ""),
+        (endpoints("a", {"ip": "198.51.100.1", "targetRef": own_ref}), fallback.name, ""),
+        (endpoints("a", {"ip": "198.51.100.1", "targetRef": bare_ref}), fallback.name, ""),
+        (endpoints("a"), fallback.name, ""),
+        (own_service, fallback.name, ""),
+    ):
+        placed = {**given, "metadata": {**given["metadata"], "namespace": namespace}}
+        answer = fallback.api.create(placed, dry_run=True)
+        assert (said in answer.message) if said else answer.ok, (said, answer.message)
+        assert answer.ok == (not said)
+
+
+def test_the_fallback_leaves_the_control_plane_alone(fallback: Namespace) -> None:
+    fallback.create(service(selector={"app": "web"}))
+    fallback.run(pod("web-1", labels={"app": "web"}))
+    fallback.published("web")
+
+
+def test_the_fallback_judges_new_entries_only(
+    fallback: Namespace, plane: ControlPlane, admin: Api
+) -> None:
+    trusted = "system:serviceaccount:kube-system:endpoint-controller"
+    controller = Api(plane.kubeconfig_for(trusted, ("system:masters",)))
+    try:
+        for given in (
+            endpoints("old", {"ip": "100.100.100.200", "targetRef": FOREIGN}),
+            slice_of(addresses=["100.100.100.200"], targetRef=FOREIGN),
+        ):
+            stored = controller.create(fallback.placed(given)).must()
+            stored["metadata"]["annotations"] = {"a": "b"}
+            assert admin.replace(stored).ok
+            latest = fallback.get(stored["kind"], stored["metadata"]["name"])
+            grow(latest, "198.51.100.7")
+            assert admin.replace(latest, dry_run=True).ok
+            grow(latest, "168.63.129.16")
+            assert not admin.replace(latest, dry_run=True).ok
+    finally:
+        controller.close()
+
+
+def grow(stored: Json, address: str) -> None:
+    if stored["kind"] == "Endpoints":
+        stored["subsets"][0]["addresses"].append({"ip": address})
+    else:
+        stored["endpoints"].append({"addresses": [address]})
+
+
+def test_the_fallback_can_afford_large_objects(fallback: Namespace) -> None:
+    many = [f"10.{n >> 8}.{n & 255}.1" for n in range(5000)]
+    given = endpoints("large", *({"ip": ip, "nodeName": "node-1"} for ip in many))
+    assert fallback.api.create(fallback.placed(given), dry_run=True).ok
+    full = {**slice_of(), "metadata": {"name": "full"}}
+    full["endpoints"] = [{"addresses": [ip]} for ip in many[:1000]]
+    assert fallback.api.create(fallback.placed(full), dry_run=True).ok
+
+
+def test_helm_says_why_it_cannot_be_activated(
+    plane: ControlPlane, admin: Api, tmp_path: Path, egress: Egress
+) -> None:
+    """Nobody answers: helm fails, the webhook stays at Ignore, and writes pass."""
+    helm = Helm("v4", tmp_path, plane.kubeconfig())
+    values = {**VALUES, "activation": {"timeoutSeconds": 2}}
+    namespace = Namespace(admin, "unserved")
+    tenant = Api(writer(plane, admin, "tenant"))
+    with Kubelet(plane, admin, tmp_path) as kubelet:
+        egress.route = lambda _: None
+        done: subprocess.Popen[str] = helm.start(
+            *("install", RELEASE, str(CHART), "--namespace", NAMESPACE, "--create-namespace"),
+            *(*helm.values(values), "--timeout", "60s"),
+        )
+        try:
+            _, errors = done.communicate(timeout=120)
+            assert done.returncode != 0
+            assert "post-install" in errors
+            assert namespace.api.create(namespace.placed(good()), dry_run=True).ok
+            stored = admin.call("GET", f"{WEBHOOKS}/{RELEASE}").must()
+            assert stored["webhooks"][0]["failurePolicy"] == "Ignore"
+            said = "\n".join(kubelet.logs.values())
+            assert "the API server does not ask the webhook" in said
+        finally:
+            done.kill()
+            helm.must("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
+            eventually(lambda: not admin.items("Pod", NAMESPACE) or None, 60)
+            tenant.close()
