@@ -42,9 +42,11 @@ lint: setup  ## ruff, mypy --strict, import-linter, and that generated documents
 
 docs: setup  ## write the generated documents anew
 	$(BIN)/endpoints-guard rules --output markdown > docs/rules.md
+	$(BIN)/python -m tests.coverage > docs/coverage.md
 
 check-generated: setup
 	$(BIN)/endpoints-guard rules --output markdown | diff -u docs/rules.md - || { echo 'docs/rules.md is stale: run make docs'; exit 1; }
+	$(BIN)/python -m tests.coverage | diff -u docs/coverage.md - || { echo 'docs/coverage.md is stale: run make docs'; exit 1; }
 
 format: setup  ## rewrite the code in the house format
 	$(BIN)/ruff format .
