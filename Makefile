@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 T ?= tests
 
-.PHONY: help setup demo run test e2e lint format docs check-generated lock clean
+.PHONY: help setup demo run test e2e lint format docs chart check-generated lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ e2e: setup  ## the same against a real etcd, kube-apiserver and kube-controller-
 	$(BIN)/python -m tests.e2e.controlplane --build-only
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
+chart: setup  ## the Helm chart: lint, schema, and a matrix of renderings with Helm 3 and 4
+	$(BIN)/python -m pytest -n auto tests/chart
+
 lint: setup  ## ruff, mypy --strict, import-linter, and that generated documents are current
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
@@ -43,6 +46,7 @@ lint: setup  ## ruff, mypy --strict, import-linter, and that generated documents
 docs: setup  ## write the generated documents anew
 	$(BIN)/endpoints-guard rules --output markdown > docs/rules.md
 	$(BIN)/python -m tests.coverage > docs/coverage.md
+	$(BIN)/python -m tests.chart.documentation
 
 check-generated: setup
 	$(BIN)/endpoints-guard rules --output markdown | diff -u docs/rules.md - || { echo 'docs/rules.md is stale: run make docs'; exit 1; }

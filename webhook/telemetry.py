@@ -79,6 +79,15 @@ class Telemetry:
         )
         gauge.set_function(expiry)
 
+    def policy_is_stale(self, stale: Callable[[], bool]) -> None:
+        """Export whether the policy file is broken, and an older version of it in force."""
+        gauge = Gauge(
+            "endpoints_guard_policy_stale",
+            "1 while the policy file cannot be used and its last good version is in force.",
+            registry=self.registry,
+        )
+        gauge.set_function(lambda: float(stale()))
+
     def exposition(self) -> bytes:
         """Everything, in Prometheus' text format."""
         return generate_latest(self.registry)

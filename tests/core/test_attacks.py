@@ -432,6 +432,19 @@ def test_of_two_pods_with_one_address_the_foreign_one_counts() -> None:
     assert "EG501" in codes(findings(manual(external("10.0.7.8")), *cluster), "deny")
 
 
+def test_a_targetref_to_another_namespace_is_not_taken_for_its_namesake_here() -> None:
+    """What the namesake holds, or does not, is nothing that the writer spoke of."""
+    stranger = pod_ref(namespace="rival", uid="another")
+    found = findings(endpoints(subset(address(ip="10.0.0.9", targetRef=stranger))), *CLUSTER)
+    assert codes(found, "deny") == {"EG201", "EG302"}
+
+
+def test_the_address_of_one_s_own_service_is_a_mistake_and_no_attack() -> None:
+    """kube-proxy cannot use it, but nobody else is harmed."""
+    found = findings(manual(external("172.20.0.10")), *CLUSTER)
+    assert (codes(found, "warn"), codes(found, "deny")) == ({"EG503"}, set())
+
+
 # --- What a policy adds for external addresses
 
 LIMITED = parse_policy(

@@ -265,6 +265,16 @@ def test_a_truncated_list_is_no_violation() -> None:
     assert said(findings(cut, service(), *pods)) == set()
 
 
+API_SERVER = [
+    manual_service(
+        "kubernetes",
+        namespace="default",
+        ports=[service_port(443, name="https", targetPort=6443)],
+    ),
+    node("control-plane-1", "192.168.0.1"),
+]
+"""API servers commonly run on nodes, and publish themselves by the node's address."""
+
 OTHER_WRITES: dict[str, tuple[Json, Sequence[Json]]] = {
     "a placeholder slice, null lists": (empty_slice(), [service()]),
     "a placeholder slice, empty lists": (
@@ -311,13 +321,7 @@ OTHER_WRITES: dict[str, tuple[Json, Sequence[Json]]] = {
             namespace="default",
             labels={SKIP_MIRROR: "true"},
         ),
-        [
-            manual_service(
-                "kubernetes",
-                namespace="default",
-                ports=[service_port(443, name="https", targetPort=6443)],
-            )
-        ],
+        API_SERVER,
     ),
     "the API servers' own slice": (
         endpoint_slice(
@@ -327,13 +331,7 @@ OTHER_WRITES: dict[str, tuple[Json, Sequence[Json]]] = {
             of_service="kubernetes",
             ports=[port(6443, name="https")],
         ),
-        [
-            manual_service(
-                "kubernetes",
-                namespace="default",
-                ports=[service_port(443, name="https", targetPort=6443)],
-            )
-        ],
+        API_SERVER,
     ),
 }
 

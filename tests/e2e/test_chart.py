@@ -204,6 +204,11 @@ class TestInstalled:
         astray["metadata"]["labels"] = {SERVICE_NAME: RELEASE}
         assert not release.write(NAMESPACE, astray).ok
 
+    def test_the_api_server_has_the_metrics_that_alerts_are_made_of(self, release: Release) -> None:
+        assert not release.write("default", bad()).ok
+        for metric in ("rejection_count", "admission_duration_seconds_bucket"):
+            assert counted(release.plane, metric, release.webhook["name"]), metric
+
     def test_it_has_the_rights_that_it_needs_and_no_others(
         self, release: Release, summary: list[str]
     ) -> None:
@@ -216,6 +221,13 @@ class TestInstalled:
         summary.append(
             f"chart: {len(used)} rights granted, all of them used, in {len(events)} requests"
         )
+
+
+def counted(plane: ControlPlane, metric: str, webhook: str) -> bool:
+    """Whether the API server counts this for the webhook."""
+    exposed = plane.kubectl("get", "--raw", "/metrics").stdout
+    lines = re.findall(rf"^apiserver_admission_webhook_{metric}{{(.*)}}", exposed, re.MULTILINE)
+    return any(f'name="{webhook}"' in line for line in lines)
 
 
 def make_it_look_at_everything(release: Release) -> None:
@@ -357,6 +369,8 @@ def kinds_of_others(plane: ControlPlane) -> None:
     names = [f"crd/{crd['metadata']['name']}" for crd in CRDS]
     plane.kubectl("wait", "--for=condition=Established", *names, "--timeout=30s")
     plane.kubectl("create", "namespace", "rendered")
+    strict = (f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn"))
+    plane.kubectl("label", "namespace", "rendered", *strict)
     # A Pod is only accepted if its service account is there, even as a dry run.
     plane.kubectl("create", "serviceaccount", f"{RELEASE}-test", "--namespace", "rendered")
 
@@ -374,7 +388,9 @@ def test_the_api_server_accepts_every_object_and_knows_every_field(
     )
     assert len(done.stdout.splitlines()) == len(rendering.objects)
     assert "unknown" not in done.stderr
-    assert "would violate PodSecurity" not in done.stderr
+    # As strict as Pods can be, but for the one that asks for the network of its node.
+    asks = VARIANTS[variant].get("hostNetwork", False)
+    assert ("would violate PodSecurity" in done.stderr) == asks, done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -556,7 +572,9 @@ def test_helm_says_why_it_cannot_be_activated(
             assert "post-install" in errors
             assert namespace.api.create(namespace.placed(good()), dry_run=True).ok
             stored = admin.call("GET", f"{WEBHOOKS}/{RELEASE}").must()
-            assert stored["webhooks"][0]["failurePolicy"] == "Ignore"
+            (webhook,) = stored["webhooks"]
+            assert webhook["failurePolicy"] == "Ignore"
+            assert counted(plane, "fail_open_count", webhook["name"])
             said = "\n".join(kubelet.logs.values())
             assert "the API server does not ask the webhook" in said
         finally:

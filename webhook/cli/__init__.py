@@ -5,6 +5,7 @@ policy or input; 3 the state of the cluster could not be read.
 """
 
 import sys
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from typing import Final
 import click
 
 from webhook import __version__
+from webhook.cli.problems import EXIT_UNREAD
 
 _COMMANDS: Final = {
     "serve": "answer admission reviews over TLS: the webhook itself",
@@ -69,4 +71,8 @@ def cli() -> None:
 def main() -> None:
     """Run, under the name by which kubectl called us, if it did."""
     as_plugin = Path(sys.argv[0]).name.startswith("kubectl-")
-    cli(prog_name="kubectl endpoints-guard" if as_plugin else "endpoints-guard")
+    try:
+        cli(prog_name="kubectl endpoints-guard" if as_plugin else "endpoints-guard")
+    except Exception:
+        traceback.print_exc()
+        sys.exit(EXIT_UNREAD)

@@ -151,6 +151,7 @@ class _Parts:
     def serve(self, starts: tuple[Start, ...]) -> int:
         settings, telemetry = self._settings, Telemetry()
         telemetry.certificate_expires_at(self._expiry)
+        telemetry.policy_is_stale(lambda: bool(self._rules.facts().last_error))
         judge = Judge(self._state, self._rules.current, telemetry)
         return serve(
             GatewaySettings(

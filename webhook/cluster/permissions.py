@@ -27,7 +27,7 @@ INFORMERS: Final = (
     Permission(
         api_group="discovery.k8s.io",
         resources=("endpointslices",),
-        verbs=READ,
+        verbs=("list", "watch"),
         namespace="default",
     ),
 )

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.core.inventory import Inventory
+from webhook.core.inventory import API_SERVER, Inventory
 from webhook.core.objects import (
     ContainerPort,
     Endpoints,
@@ -80,6 +80,11 @@ class ObjectCase:
         )
         selects = self.service is not None and self.service.has_selector
         self.ownership = Ownership.SELECTOR if selects else Ownership.MANUAL
+
+    @property
+    def is_of_api_servers(self) -> bool:
+        """Whether these are the endpoints of `default/kubernetes`."""
+        return (self.namespace, self.subject.service_name) == API_SERVER
 
     @cached_property
     def has_addresses(self) -> bool:

@@ -10,6 +10,7 @@ looked up one by one, and the ports of a part are one value that is compared as 
 """
 
 from collections.abc import Iterable
+from typing import Final
 
 from webhook.core.objects import Endpoints, EndpointSlice, ListedAddress, Port, TargetRef
 from webhook.core.rule import Facet
@@ -19,6 +20,14 @@ Ports = frozenset[PortClaim | None]
 """What a list of ports claims; an empty list claims the one port None."""
 AddressClaim = tuple[str, TargetRef | None, str | bool]
 """Canonical address, targetRef, and the value of the facet."""
+
+
+_MOST_GROUPS: Final = 64
+"""Ways in which the addresses of one part may have been spread over port lists before. Controllers
+and people need a handful; with more, a violation at a port counts as new.
+"""
+_FEW: Final = 16
+"""Port lists of one address that are looked through; the union of more is kept."""
 
 
 def port_claims(ports: Iterable[Port]) -> Ports:
@@ -42,34 +51,41 @@ class OldClaims:
     def __init__(self, old: Endpoints | EndpointSlice) -> None:
         self._old = old
         self._by_facet: dict[Facet | None, dict[AddressClaim, tuple[Ports, ...]]] = {}
-        self._unions: dict[tuple[Ports, ...], Ports] = {}
-        self._shared: dict[tuple[int, Facet | None], tuple[object, Ports]] = {}
+        self._unions: dict[int, Ports] = {}
+        self._groups: dict[tuple[int, Facet | None], tuple[object, set[tuple[Ports, ...]]]] = {}
 
     def cover(
         self, addresses: tuple[ListedAddress, ...], ports: Ports, facet: Facet | None
     ) -> bool:
         """Whether each of the addresses was there at each of the ports."""
         if len(addresses) == 1:
-            return ports <= self._ports_of(addresses[0], facet)
-        return ports <= self._ports_of_all(addresses, facet)
+            return self._hold(self._lists_of(addresses[0], facet), ports)
+        groups = self._lists_of_all(addresses, facet)
+        return len(groups) <= _MOST_GROUPS and all(self._hold(lists, ports) for lists in groups)
 
-    def _ports_of_all(self, addresses: tuple[ListedAddress, ...], facet: Facet | None) -> Ports:
-        """The ports that all of them had. Remembered: each port of a part asks for the same."""
+    def _hold(self, lists: tuple[Ports, ...], ports: Ports) -> bool:
+        """Whether port lists that belong to one address have all of the ports."""
+        if len(lists) <= _FEW:
+            return any(ports <= each for each in lists) or ports <= frozenset().union(*lists)
+        if id(lists) not in self._unions:
+            self._unions[id(lists)] = frozenset().union(*lists)
+        return ports <= self._unions[id(lists)]
+
+    def _lists_of_all(
+        self, addresses: tuple[ListedAddress, ...], facet: Facet | None
+    ) -> set[tuple[Ports, ...]]:
+        """What they had, each once. Remembered: each port of a part asks for the same."""
         key = (id(addresses), facet)
-        if key not in self._shared:
-            each = {self._ports_of(listed, facet) for listed in addresses}
-            shared = frozenset.intersection(*each) if each else frozenset()
-            self._shared[key] = (addresses, shared)  # holding them keeps their id theirs
-        return self._shared[key][1]
+        if key not in self._groups:
+            groups = {self._lists_of(listed, facet) for listed in addresses}
+            self._groups[key] = (addresses, groups)  # holding them keeps their id theirs
+        return self._groups[key][1]
 
-    def _ports_of(self, listed: ListedAddress, facet: Facet | None) -> Ports:
-        """The ports at which the old object had the address, in whatever subsets."""
+    def _lists_of(self, listed: ListedAddress, facet: Facet | None) -> tuple[Ports, ...]:
+        """The port lists at which the old object had the address."""
         if facet not in self._by_facet:
             self._by_facet[facet] = self._index(facet)
-        lists = self._by_facet[facet].get(_address_claim(listed, facet), ())
-        if lists not in self._unions:
-            self._unions[lists] = frozenset().union(*lists)
-        return self._unions[lists]
+        return self._by_facet[facet].get(_address_claim(listed, facet), ())
 
     def _index(self, facet: Facet | None) -> dict[AddressClaim, tuple[Ports, ...]]:
         index: dict[AddressClaim, dict[Ports, None]] = {}

@@ -1,5 +1,6 @@
 """A webhook that trusts nobody, a recorder that asks it about every write, and the history."""
 
+import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from tests.e2e.webhook_process import (
     webhook_kubeconfig,
 )
 
+_numbers = itertools.count(1)
+
 
 @pytest.fixture(scope="module")
 def strict(plane: ControlPlane, admin: Api) -> Iterator[WebhookProcess]:
@@ -35,7 +38,7 @@ def recorder(admin: Api, strict: WebhookProcess) -> Iterator[Recorder]:
     with tempfile.TemporaryDirectory(prefix="endpoints-guard-e2e-") as scratch:
         serving = Serving.issue(Path(scratch))
         with Recorder.running(WebhookClient(strict), serving) as running:
-            probe = Namespace(admin, Path(scratch).name.replace("_", "-").lower(), "recorded")
+            probe = Namespace(admin, f"probe-recorded-{next(_numbers)}", "recorded")
 
             def in_force() -> bool:
                 admin.create(probe.placed(endpoints("probe")), dry_run=True).must()

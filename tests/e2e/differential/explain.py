@@ -20,7 +20,6 @@ from tests.e2e.differential.rows import (
     ips,
     is_live,
     mirroring_changes,
-    node_changes,
     pod_changes,
     service_changes,
     told,
@@ -171,9 +170,6 @@ class Explainer:
         namespace, end = judgement.request["namespace"], judgement.answered + SLACK
         for seen in self._seen(judgement, "Pod", namespace, claim.target[2]):
             yield from pod_changes(pod, seen)
-        for node in self._seen(judgement, "Node", "", claim.node):
-            then = self._history.at(judgement.arrived, "Node", "", claim.node)
-            yield from node_changes(then, node)
         holders = self._pods_by_ip.get(claim.address, [])
         if any(
             holder.uid != claim.uid and is_live(holder) and holder.was_there(judgement.asked, end)

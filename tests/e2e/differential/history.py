@@ -1,4 +1,4 @@
-"""Every version of every Service, Pod, Node and Endpoints, and when it was there.
+"""Every version of every Service, Pod and Endpoints, and when it was there.
 
 The API server tells a watcher of each version, one by one, so nothing is missing between two.
 """
@@ -15,7 +15,7 @@ from typing import Self
 from tests.e2e.api import Api, Json, Watch
 from tests.e2e.cluster import eventually
 
-KINDS = ("Service", "Pod", "Node", "Endpoints")
+KINDS = ("Service", "Pod", "Endpoints")
 FOREVER = float("inf")
 
 Key = tuple[str, str, str]
@@ -83,22 +83,24 @@ class History:
             every = [v for key, v in self._versions.items() if key[0] == kind]
         return [version for versions in every for version in versions]
 
-    def at(self, moment: float, kind: str, namespace: str, name: str) -> Version | None:
-        """The object as it was then, if it was."""
-        versions = self.versions(kind, namespace, name)
-        return next((v for v in versions if v.since <= moment < v.until), None)
-
     def catch_up(self) -> None:
-        """Wait until everything that the API server has by now is here."""
+        """Wait until everything that the API server has had by now is here."""
         for kind in KINDS:
-            listed = self._api.items(kind)
-            eventually(partial(self._has_all, kind, listed))
+            asked, listed = time.monotonic(), self._api.items(kind)
+            eventually(partial(self._covers, kind, listed, asked))
 
-    def _has_all(self, kind: str, listed: list[Json]) -> bool:
-        now = time.monotonic()
-        found = {key: v for key in self._keys(kind) if (v := self.at(now, *key)) is not None}
+    def _covers(self, kind: str, listed: list[Json], asked: float) -> bool:
+        """All that was listed is or was here, and nothing else that is older than the list."""
         wanted = {_key(kind, each): each["metadata"]["resourceVersion"] for each in listed}
-        return {key: version.resource_version for key, version in found.items()} == wanted
+        left = [key for key in self._keys(kind) if key not in wanted]
+        return all(
+            version in {known.resource_version for known in self.versions(*key)}
+            for key, version in wanted.items()
+        ) and not any(
+            each.until == FOREVER and each.since < asked
+            for key in left
+            for each in self.versions(*key)
+        )
 
     def _keys(self, kind: str) -> list[Key]:
         with self._lock:

@@ -58,15 +58,16 @@ class Report:
 
     def text(self) -> Iterator[str]:
         """The table; a refusal may have several reasons."""
-        heads = ("writes", "refused", "refused", "late", "refused")
-        yield f"{'':50}{'trusted':>16}{'nobody trusted':>24}"
-        yield f"{'writer':34}{'kind':16}{''.join(f'{head:>8}' for head in heads)}"
+        yield f"{'':50}{'':>8}{'default':>10}{'nobody':>10}{'judged':>10}{'':>10}"
+        yield f"{'':50}{'':>8}{'trust:':>10}{'trusted:':>10}{'again,':>10}{'then':>10}"
+        heads = ("refused", "refused", "later", "refused")
+        yield f"{'writer':34}{'kind':16}{'writes':>8}{''.join(f'{head:>10}' for head in heads)}"
         for (writer, kind), line in sorted(self._lines.items()):
-            counts = (line.writes, line.enforced, line.refused, line.late, line.late_refused)
-            numbers = "".join(f"{count:8}" for count in counts)
-            yield f"{writer.removeprefix(CONTROLLERS):34}{kind:16}{numbers}"
+            counts = (line.enforced, line.refused, line.late, line.late_refused)
+            numbers = "".join(f"{count:10}" for count in counts)
+            yield f"{writer.removeprefix(CONTROLLERS):34}{kind:16}{line.writes:8}{numbers}"
         rows = sum((line.rows for line in self._lines.values()), Counter[Row]())
-        yield "each of the refusals is a race; what had changed since the controller looked:"
+        yield "every refusal of a controller is explained; what had changed since it looked:"
         for row in Row:
             if rows[row]:
                 yield f"  {row:4}{MEANING[row]:66}{rows[row]:8}"

@@ -131,11 +131,6 @@ def mirroring_changes(
             yield Row.MIRRORING_ENDED
 
 
-def node_changes(then: Version | None, now: Version | None) -> Iterator[Row]:
-    if then is not None and now is None:
-        yield Row.NODE
-
-
 def selects(service: Version) -> bool:
     spec = service.object["spec"]
     return spec["type"] != "ExternalName" and bool(spec.get("selector"))

@@ -14,7 +14,7 @@ def check(case: AddressCase) -> Violation | None:
     inventory = case.object.inventory
     if not any(inventory.is_api_server(a.value) for a in case.listed.address.destinations):
         return None
-    if (case.object.namespace, case.object.subject.service_name) == ("default", "kubernetes"):
+    if case.object.is_of_api_servers:
         return None
     return case.violation(f"{case.text} is the address of the API server")
 

@@ -7,14 +7,11 @@ cluster. API servers maintain it by themselves, as `system:apiserver`; only a cl
 """
 
 from webhook.core.case import ObjectCase
-from webhook.core.inventory import API_SERVER
 from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
 def check(case: ObjectCase) -> Violation | None:
-    if not case.writer or (case.namespace, case.subject.service_name) != API_SERVER:
-        return None
-    if not case.has_addresses:
+    if not case.writer or not case.is_of_api_servers or not case.has_addresses:
         return None
     return Violation("metadata.name", "the endpoints of default/kubernetes belong to API servers")
 

@@ -14,7 +14,7 @@ def check(case: AddressCase) -> Violation | None:
     ref = case.target_ref
     if ref is None or is_pod_ref(ref):
         return None
-    kind = ref.kind or "(no kind given)"
+    kind = " of ".join(filter(None, (ref.kind or "(no kind given)", ref.api_version)))
     if ref.kind != "Node" or case.object.ownership is Ownership.SELECTOR:
         return case.violation_at("targetRef.kind", f"targetRef is a {kind}, not a Pod")
     node = case.target_node()
