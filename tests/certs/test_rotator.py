@@ -210,6 +210,23 @@ def test_a_replica_that_paused_between_two_reads_knows_no_less_of_the_secret() -
     assert cluster.api.ca_bundles()[WEBHOOKS[0]] == bundle.ca_bundle
 
 
+def test_a_ca_that_was_away_between_two_looks_is_waited_for_anew() -> None:
+    cluster = Cluster()
+    cluster.pass_quiet_days(5)
+    cluster.run(0, lambda rotator: rotator.stage_next_ca(cluster.now))
+    cluster.pass_quiet_days(4)
+
+    cluster.restore_ca_bundle(back=1)  # without the next CA
+    cluster.run(1)  # repairs it before the others look
+    cluster.pass_quiet_days(3)
+    waiting = bundle_from(cluster.api.secret())
+    cluster.pass_quiet_days(2)
+    promoted = bundle_from(cluster.api.secret())
+
+    assert waiting.next is not None
+    assert promoted.current == waiting.next
+
+
 def test_a_ca_bundle_that_an_installer_reset_is_repaired() -> None:
     api = FakeApi()
     rotator = rotator_of(api)

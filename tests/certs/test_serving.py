@@ -5,6 +5,8 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,6 +46,13 @@ class Clock:
 
     def pass_look_interval(self) -> None:
         self.seconds += LOOK_INTERVAL
+
+
+def look_twice(serving: ServingCertificate, clock: Clock) -> None:
+    """From now on files are read only when they look changed."""
+    for _ in range(2):
+        clock.pass_look_interval()
+        serving.context()
 
 
 class Folder:
@@ -114,12 +123,35 @@ def test_a_mounted_secret_that_swaps_its_symbolic_link_is_seen(
     (tmp_path / "..data").symlink_to("..1")
     mounted = Folder(tmp_path / "..data")
     serving = serving_from(mounted, clock)
+    look_twice(serving, clock)
 
     (tmp_path / "..tmp").symlink_to("..2")
     (tmp_path / "..tmp").rename(tmp_path / "..data")
     clock.pass_look_interval()
 
     assert presented(serving) == serial(NEW)
+
+
+def test_a_broken_version_that_is_taken_back_is_no_error_any_more(
+    tmp_path: Path, clock: Clock
+) -> None:
+    for version, pair in (("..1", OLD), ("..2", replace(NEW, key=b""))):
+        (tmp_path / version).mkdir()
+        Folder(tmp_path / version).write(pair)
+    data = tmp_path / "..data"
+    data.symlink_to("..1")
+    serving = serving_from(Folder(data), clock)
+    look_twice(serving, clock)
+    errors = []
+
+    for version in ("..2", "..1"):
+        data.unlink()
+        data.symlink_to(version)
+        clock.pass_look_interval()
+        serving.context()
+        errors.append(bool(serving.facts().last_error))
+
+    assert errors == [True, False]
 
 
 def test_files_that_were_touched_but_not_changed_keep_the_context(
@@ -244,6 +276,7 @@ def test_a_pair_that_was_too_early_is_used_when_its_time_comes(
 def test_what_expires_while_it_is_presented_is_reported(folder: Folder, clock: Clock) -> None:
     serving = serving_from(folder, clock)
     context = serving.context()
+    look_twice(serving, clock)
 
     clock.now = TODAY + 91 * DAY
     clock.pass_look_interval()
@@ -392,10 +425,14 @@ def test_a_slow_disk_delays_the_one_connection_that_looks_and_no_other(
     looking = threading.Thread(target=serving.context, daemon=True)
     looking.start()
 
-    with folder.files.key.open("wb") as slow:  # returns when the other side is reading
-        assert serving.context() is context
-        slow.write(NEW.key)
-    looking.join(timeout=5)
+    with folder.files.key.open("wb") as slow, ThreadPoolExecutor() as another:  # it is reading
+        clock.pass_look_interval()
+        try:
+            assert another.submit(serving.context).result(timeout=10) is context
+        finally:
+            slow.write(NEW.key)
+            slow.close()
+    looking.join(timeout=10)
 
     assert presented(serving) == serial(NEW)
 

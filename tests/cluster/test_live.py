@@ -36,6 +36,7 @@ from webhook.server import Judge
 from webhook.telemetry import Telemetry
 
 PATHS = {kind: path for path, kind in KINDS.items()}
+WATCHED = ("Service", "Pod", "Node", "EndpointSlice")
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
 RIVAL = pod("vault-0", namespace="rival", ip="10.0.7.8")
 API_SERVER = endpoint_slice(
@@ -72,6 +73,7 @@ def running(server: FakeApiServer) -> Iterator[LiveCluster]:
 def synced(server: FakeApiServer) -> Iterator[LiveCluster]:
     with running(server) as cluster:
         wait_until(lambda: isinstance(cluster.known(), Inventory))
+        wait_until(lambda: all(server.state.watching(PATHS[kind]) for kind in WATCHED))
         yield cluster
 
 
