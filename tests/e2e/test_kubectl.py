@@ -57,7 +57,7 @@ class User:
 
 @pytest.fixture(scope="module")
 def user(plane: ControlPlane, admin: Api, webhook: WebhookProcess) -> User:
-    victim = Namespace(admin, "victim").run(pod("victim-pod", labels={"app": "victim"}))
+    victim = Namespace(admin, "kubectl-victim").run(pod("victim-pod", labels={"app": "victim"}))
     probe = Namespace(admin, "probe-kubectl", "default")
     eventually(lambda: knows_foreign(probe, victim))
     return User(
