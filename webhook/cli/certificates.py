@@ -167,12 +167,19 @@ def from_files(certificate: Path, key: Path, client_ca: Path | None) -> ServingC
 def first_of_self_managed(
     publisher: Publisher, rules: RotationRules, client_ca: Path | None
 ) -> ServingCertificate:
-    """A certificate that is in the Secret and in every caBundle. Raises `UsageProblem`."""
+    """A certificate from the Secret, or a new one. Raises `UsageProblem` when there is none.
+
+    That its caBundle cannot be published yet is no reason not to serve: an installer may make the
+    webhook configuration after the Deployment, and the rotation tries again.
+    """
     try:
         certificate = ServingCertificate(clock=utc_now, client_ca=client_ca)
         Rotator(publisher, rules, certificate).run_once(utc_now())
-    except (CertificateProblem, PublishProblem) as error:
+    except CertificateProblem as error:
         raise UsageProblem(str(error)) from error
+    except PublishProblem as error:
+        if certificate.facts().certificate is None:
+            raise UsageProblem(str(error)) from error
     return certificate
 
 
