@@ -20,7 +20,10 @@ class Pace:
     """
     first_delay: float = 0.5
     """Before the next request, after a watch has ended; doubles with every failure, with jitter."""
-    longest_delay: float = 30.0
+    longest_delay: float = 8.0
+    """An API server that comes back is watched again within this time. Until then denials are
+    confirmed by live reads, but what is allowed rests on what was known before.
+    """
     settled: float = 1.0
     """A watch that lived this long was a success: the delays start anew."""
     page: int = 500

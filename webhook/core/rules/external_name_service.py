@@ -3,8 +3,9 @@
 It is a DNS alias and nothing else: kube-proxy ignores endpoints of such a Service, and the control
 plane neither writes nor removes them. Other readers do use them: the mirroring controller copies
 them, and some ingress controllers follow them. Whoever adds endpoints there either expects an
-effect that will not come, or one that should not. Note that the alias itself, `spec.externalName`,
-is outside of what this webhook sees.
+effect that will not come, or one that should not. The mirroring controller does not look at the
+type, so it is refused here, too, for as long as there are Endpoints for it to copy. Note that the
+alias itself, `spec.externalName`, is outside of what this webhook sees.
 """
 
 from webhook.core.case import ObjectCase
