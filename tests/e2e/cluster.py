@@ -201,7 +201,7 @@ class Namespace:
         selector = f"{SERVICE_NAME}={service}"
         return self.api.items("EndpointSlice", self.name, labelSelector=selector)
 
-    def published(self, service: str) -> tuple[Json, Json]:
+    def published(self, service: str, seconds: float = 20.0) -> tuple[Json, Json]:
         """A Service's Endpoints and the controller's one slice, as soon as both have an address."""
 
         def both() -> tuple[Json, Json] | None:
@@ -211,7 +211,7 @@ class Namespace:
                 return listed, next(s for s in slices if s.get("endpoints"))
             return None
 
-        return eventually(both)
+        return eventually(both, seconds)
 
 
 NewNamespace = Callable[..., Namespace]
