@@ -21,8 +21,8 @@ from webhook.core.engine import (
     Decision,
     Indeterminate,
     can_be_overridden,
-    decide,
     decide_by_request,
+    decide_by_state,
     overridden,
 )
 from webhook.core.objects import AdmissionRequest
@@ -61,7 +61,7 @@ class Judge:
         known = self._state.known()
         if isinstance(known, Indeterminate):
             return known
-        first = decide(asked, known, policy)
+        first = decide_by_state(asked, known, policy)
         if first.allowed or asked.new is None:
             return first
         fresh = self._state.confirmed(asked.new, deadline)
@@ -75,7 +75,7 @@ class Judge:
     ) -> Decision | Indeterminate:
         if isinstance(fresh, Indeterminate):
             return fresh
-        decision = decide(asked, fresh.inventory, policy)
+        decision = decide_by_state(asked, fresh.inventory, policy)
         self._telemetry.confirmed(upheld=not decision.allowed)
         if decision.allowed and not fresh.complete:
             return Indeterminate("too many owners of addresses would have to be read anew")

@@ -92,8 +92,13 @@ def decide_by_request(request: AdmissionRequest, policy: Policy) -> Decision | N
 def decide(request: AdmissionRequest, inventory: Inventory, policy: Policy) -> Decision:
     """The answer to a write, against this state of the cluster."""
     decided = decide_by_request(request, policy)
-    if decided is not None or request.new is None:
-        return decided or Decision(Reason.NOTHING_WRITTEN)
+    return decide_by_state(request, inventory, policy) if decided is None else decided
+
+
+def decide_by_state(request: AdmissionRequest, inventory: Inventory, policy: Policy) -> Decision:
+    """The answer to a write that `decide_by_request` leaves open."""
+    if request.new is None:
+        return Decision(Reason.NOTHING_WRITTEN)
     old = request.old
     if old is not None and starts_afresh(request.new, old):
         old = None
