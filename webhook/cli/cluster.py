@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -10,7 +9,7 @@ import click
 from certs.api import KubernetesApi
 from webhook.cli.problems import UnreadProblem, UsageProblem
 from webhook.cluster import api
-from webhook.cluster.credentials import from_kubeconfig, in_cluster
+from webhook.cluster.credentials import access
 from webhook.cluster.errors import ClusterConfigError, ClusterUnavailable
 from webhook.cluster.snapshot import read_cluster
 from webhook.core.inventory import Inventory
@@ -38,10 +37,7 @@ def connect(kubeconfig: str | None, context: str | None, *, connections: int) ->
 def certificate_api(kubeconfig: str | None, context: str | None) -> KubernetesApi:
     """The same API server, for Secrets and webhook configurations. Raises `UsageProblem`."""
     try:
-        if kubeconfig is None and context is None:
-            with suppress(ClusterConfigError):
-                return KubernetesApi(in_cluster(1))
-        return KubernetesApi(from_kubeconfig(kubeconfig, context, 1))
+        return KubernetesApi(access(kubeconfig, context, 1).new_client())
     except ClusterConfigError as error:
         raise UsageProblem(str(error)) from error
 

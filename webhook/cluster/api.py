@@ -15,7 +15,7 @@ import msgspec
 
 from webhook import __version__
 from webhook.cluster.answers import SILENCE, Call, WatchStream, our_errors, read_body, read_refusal
-from webhook.cluster.credentials import from_kubeconfig, in_cluster
+from webhook.cluster.credentials import access
 from webhook.cluster.errors import (
     ClusterConfigError,
     ClusterTimeout,
@@ -274,13 +274,5 @@ def connect(
     A kubeconfig or a context that is given wins. `connections` is how many are kept open: one for
     each thread that calls and one for each watch. Raises `ClusterConfigError`. Sends nothing yet.
     """
-    from_file = partial(from_kubeconfig, kubeconfig, context, connections)
-    if kubeconfig is not None or context is not None:
-        return ClusterApi(from_file, compress=True)
-    try:
-        return ClusterApi(partial(in_cluster, connections))
-    except ClusterConfigError as outside:
-        try:
-            return ClusterApi(from_file, compress=True)
-        except ClusterConfigError as error:
-            raise ClusterConfigError(f"{error}. Nor is this a Pod: {outside}") from None
+    found = access(kubeconfig, context, connections)
+    return ClusterApi(found.new_client, compress=not found.nearby)

@@ -7,14 +7,48 @@ inside functions, because that takes a third of a second.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from webhook.cluster.errors import ClusterConfigError
 
 _LOOPBACK: Final = "localhost,127.0.0.0/8,::1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """A way to one API server."""
+
+    new_client: Callable[[], Any]
+    """An ApiClient with credentials as they are now. Raises `ClusterConfigError`."""
+    nearby: bool
+    """The API server of the cluster that this Pod runs in."""
+
+
+def access(kubeconfig: str | None, context: str | None, connections: int) -> Access:
+    """The cluster that this Pod runs in, or else the one that a kubeconfig names.
+
+    A kubeconfig or a context that is given wins. `connections` is how many a client keeps open.
+    """
+    from_file = partial(from_kubeconfig, kubeconfig, context, connections)
+    if kubeconfig is not None or context is not None:
+        return Access(new_client=from_file, nearby=False)
+    try:
+        in_cluster(connections)
+    except ClusterConfigError as outside:
+        return Access(new_client=partial(_outside, from_file, outside), nearby=False)
+    return Access(new_client=partial(in_cluster, connections), nearby=True)
+
+
+def _outside(from_file: Callable[[], Any], outside: ClusterConfigError) -> Any:
+    try:
+        return from_file()
+    except ClusterConfigError as error:
+        raise ClusterConfigError(f"{error}. Nor is this a Pod: {outside}") from None
 
 
 def in_cluster(connections: int) -> Any:
