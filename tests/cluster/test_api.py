@@ -15,7 +15,7 @@ import trustme
 
 from tests.cluster.samples import PODS, api_of, pod
 from tests.fake_apiserver import ALWAYS, FakeApiServer, Fault, wait_until
-from webhook.cluster.api import ClusterApi, connect, object_path
+from webhook.cluster.api import ClusterApi, connect
 from webhook.cluster.errors import (
     ClusterTimeout,
     ClusterUnavailable,
@@ -26,6 +26,7 @@ from webhook.cluster.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from webhook.cluster.paths import object_path
 
 REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 WEB = object_path(PODS, "team", "web")

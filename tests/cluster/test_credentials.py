@@ -12,8 +12,9 @@ from kubernetes.config import incluster_config, kube_config
 
 from tests.cluster.samples import PODS, api_of, pod
 from tests.fake_apiserver import FakeApiServer, Fault
-from webhook.cluster.api import ClusterApi, connect, object_path
+from webhook.cluster.api import ClusterApi, connect
 from webhook.cluster.errors import ClusterConfigError, ClusterUnavailable, Unauthorized
+from webhook.cluster.paths import object_path
 
 WEB = object_path(PODS, "team", "web")
 NOWHERE = "http://127.0.0.1:9"

@@ -7,10 +7,10 @@ import pytest
 
 from tests.cluster.samples import FAST, PODS, KeyedStore, decodable, informer_of, pod
 from tests.fake_apiserver import ALWAYS, FakeApiServer, Fault, wait_until
-from webhook.cluster.errors import resource_of
 from webhook.cluster.informer import InformerSet
 from webhook.cluster.listwatch import Pace
-from webhook.cluster.live import RESOURCES
+from webhook.cluster.live import INFORMED
+from webhook.cluster.paths import resource_of
 from webhook.cluster.permissions import INFORMERS
 
 
@@ -243,4 +243,4 @@ class TestStop:
 
 def test_the_permissions_are_those_that_the_informers_of_the_webhook_need_and_no_more() -> None:
     granted = {(p.api_group, resource) for p in INFORMERS for resource in p.resources}
-    assert granted == {resource_of(resource.path) for resource in RESOURCES}
+    assert granted == {resource_of(resource.path) for resource in INFORMED}

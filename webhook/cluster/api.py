@@ -9,7 +9,6 @@ from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import quote
 
 import msgspec
 
@@ -250,20 +249,6 @@ class ClusterApi:
 
 def _read_all(pages: Iterable[Page], read: Callable[[msgspec.Raw], Value]) -> tuple[Value, ...]:
     return tuple(read(item) for page in pages for item in page.items or ())
-
-
-def object_path(collection: str, namespace: str, name: str = "") -> str:
-    """The path of one object, or of one namespace's part of a collection such as `/api/v1/pods`.
-
-    Raises ValueError for a name that no object can have (apimachinery's path segment rule). Names
-    come from what others wrote: `..` must not lead to another resource.
-    """
-    for segment in (namespace, name):
-        if segment in {".", ".."} or "/" in segment or "%" in segment:
-            raise ValueError(f"no object can have the name {segment!r}")
-    prefix, _, resource = collection.rpartition("/")
-    scope = f"/namespaces/{quote(namespace)}" if namespace else ""
-    return f"{prefix}{scope}/{resource}" + (f"/{quote(name)}" if name else "")
 
 
 def connect(

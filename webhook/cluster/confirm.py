@@ -8,16 +8,14 @@ address that nobody is known to own needs no look at the rest of the cluster.
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from msgspec import Struct, json
-
-from webhook.cluster.api import ClusterApi, object_path
+from webhook.cluster.api import ClusterApi
+from webhook.cluster.decoding import Resource
+from webhook.cluster.paths import object_path
+from webhook.cluster.resources import API_SERVER_SLICES, NODE, POD, SERVICE
 from webhook.cluster.state import Confirmed
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Endpoints, EndpointSlice, ListedAddress, Pod, Service, decode
+from webhook.core.objects import Endpoints, EndpointSlice, ListedAddress, Service
 from webhook.core.objects.endpoints import SERVICE_NAME_LABEL
-from webhook.core.objects.node import WireNode
-from webhook.core.objects.pod import WirePod
-from webhook.core.objects.service import WireService
 
 READS: Final = 16
 """Objects read one by one for one write; beyond that a list is cheaper, or nothing more is read."""
@@ -28,22 +26,7 @@ _LONGEST_NAME: Final = 253
 Subject = Endpoints | EndpointSlice
 
 
-class _Kind(Struct, frozen=True):
-    """How to read one object of a kind."""
-
-    kind: str
-    collection: str
-    decoder: json.Decoder[Any]
-
-
-_SERVICE: Final = _Kind("Service", "/api/v1/services", json.Decoder(WireService))
-_POD: Final = _Kind("Pod", "/api/v1/pods", json.Decoder(WirePod))
-_NODE: Final = _Kind("Node", "/api/v1/nodes", json.Decoder(WireNode))
-
-_API_SERVER_SLICES: Final = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"
-_SLICE_DECODER: Final = json.Decoder(EndpointSlice)
-
-_Key = tuple[_Kind, str, str]
+_Key = tuple[Resource[Any], str, str]
 """Kind, namespace (empty for Nodes) and name."""
 
 
@@ -70,13 +53,13 @@ class _Reading:
         self._complete = True
 
     def result(self) -> Confirmed:
-        service = self._get(_SERVICE, self._namespace, self._service_name)
+        service = self._get(SERVICE, self._namespace, self._service_name)
         selecting = service if isinstance(service, Service) and service.has_selector else None
         self._read_own_pods(selecting)
         if selecting is None:
             self._read_each(self._owners())
             self._read_api_servers()
-        self._read_each((_NODE, "", name) for name in self._target_names("Node"))
+        self._read_each((NODE, "", name) for name in self._target_names("Node"))
         return Confirmed(inventory=self._fresh, complete=self._complete)
 
     def _read_own_pods(self, selecting: Service | None) -> None:
@@ -85,7 +68,7 @@ class _Reading:
             self._list_pods("")
             return
         for name in names:
-            self._get(_POD, self._namespace, name)
+            self._get(POD, self._namespace, name)
         if not self._unheld():
             return
         if selecting is None:
@@ -122,11 +105,11 @@ class _Reading:
             for ip in (address.value for address in listed.address.destinations):
                 for pod in self._known.live_pods_at(ip):
                     if pod.namespace != self._namespace:
-                        yield _POD, pod.namespace, pod.name
+                        yield POD, pod.namespace, pod.name
                 for node in self._known.nodes_at(ip):
-                    yield _NODE, "", node.name
+                    yield NODE, "", node.name
                 for service in self._known.services_at(ip):
-                    yield _SERVICE, service.namespace, service.name
+                    yield SERVICE, service.namespace, service.name
 
     def _read_api_servers(self) -> None:
         """The addresses of the API servers, if one of them is in question."""
@@ -134,13 +117,13 @@ class _Reading:
         if not any(self._known.is_api_server(address.value) for address in destinations):
             return
         slices = self._api.list_all(
-            _API_SERVER_SLICES,
-            lambda item: decode(item, _SLICE_DECODER),
+            API_SERVER_SLICES.path,
+            API_SERVER_SLICES.read,
             label_selector=f"{SERVICE_NAME_LABEL}=kubernetes",
             deadline=self._deadline,
         )
         for each in slices:
-            self._fresh.apply(EndpointSlice.kind, each)
+            self._fresh.apply(API_SERVER_SLICES.kind, each)
 
     def _read_each(self, keys: Iterable[_Key]) -> None:
         for count, (kind, namespace, name) in enumerate(dict.fromkeys(keys)):
@@ -149,29 +132,29 @@ class _Reading:
                 return
             self._get(kind, namespace, name)
 
-    def _get(self, kind: _Kind, namespace: str, name: str) -> object | None:
+    def _get(self, kind: Resource[Any], namespace: str, name: str) -> object | None:
         if not 0 < len(name) <= _LONGEST_NAME:
             return None
         try:
-            path = object_path(kind.collection, namespace, name)
+            path = object_path(kind.path, namespace, name)
         except ValueError:  # a targetRef may hold any text, and nothing has such a name
             return None
         body = self._api.get(path, deadline=self._deadline)
         if body is None:
             return None
-        value: object = decode(body, kind.decoder).compact()
+        value = kind.read(body)
         self._fresh.apply(kind.kind, value)
         return value
 
     def _list_pods(self, label_selector: str) -> None:
-        pods: tuple[Pod, ...] = self._api.list_all(
-            object_path(_POD.collection, self._namespace),
-            lambda item: decode(item, _POD.decoder).compact(),
+        pods = self._api.list_all(
+            object_path(POD.path, self._namespace),
+            POD.read,
             label_selector=label_selector,
             deadline=self._deadline,
         )
         for pod in pods:
-            self._fresh.apply(_POD.kind, pod)
+            self._fresh.apply(POD.kind, pod)
 
 
 def _values(listed: Iterable[ListedAddress]) -> Iterator[str]:

@@ -5,11 +5,14 @@ not decode) is looked at a second time, for its name.
 """
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Final, Generic, TypeVar
 
 from msgspec import DecodeError, Raw, Struct, json
 
 from webhook.cluster.errors import ClusterUnavailable, MalformedAnswer, Status, refusal
+from webhook.cluster.paths import object_path
+from webhook.core.objects import convert, decode
 
 Wire = TypeVar("Wire")
 
@@ -64,16 +67,43 @@ class Resource(Generic[Wire]):
     """A kind that is listed and watched, and how its objects become values."""
 
     def __init__(
-        self, *, kind: str, path: str, wire: type[Wire], convert: Callable[[Wire], object]
+        self,
+        *,
+        kind: str,
+        path: str,
+        wire: type[Wire],
+        convert: Callable[[Wire], object],
+        namespaced: bool = True,
     ) -> None:
         """`path` is the collection, such as `/api/v1/pods`; `wire` is a msgspec type for one object
         as JSON; `convert` makes the value that is kept. Both may refuse an object by raising.
         """
         self.kind = kind
         self.path = path
+        self.api_version = "/".join(path.split("/")[2:-1])
+        self.namespaced = namespaced
+        self._wire = wire
         self._convert = convert
         self._objects = json.Decoder(wire)
         self._events: json.Decoder[Any] = json.Decoder(_Event[wire])  # type: ignore[valid-type]
+
+    def within(self, namespace: str) -> "Resource[Wire]":
+        """The same kind in one namespace only."""
+        narrow = copy(self)
+        narrow.path = object_path(self.path, namespace)
+        return narrow
+
+    def read_wire(self, body: bytes | Raw) -> Wire:
+        """One object as it stands on the wire. Raises `InvalidObject`."""
+        return decode(body, self._objects)
+
+    def read(self, body: bytes | Raw) -> object:
+        """The value of one object. Raises `InvalidObject`."""
+        return self._convert(self.read_wire(body))
+
+    def read_plain(self, data: Any) -> object:
+        """The value of one object that YAML gave as plain data. Raises `InvalidObject`."""
+        return self._convert(convert(data, self._wire))
 
     def read_item(self, item: Raw) -> object:
         """The value of one item of a list, or `Undecodable`."""

@@ -9,6 +9,8 @@ from http.client import HTTPException, IncompleteRead
 
 import msgspec
 
+from webhook.cluster.paths import resource_of
+
 
 class ClusterConfigError(Exception):
     """Where the cluster is, or who we are to it, could not be found out."""
@@ -130,13 +132,3 @@ def _root_cause(error: BaseException) -> BaseException:
 def _missing_rule(verb: str, path: str) -> str:
     group, resource = resource_of(path)
     return f'RBAC must grant apiGroups: ["{group}"], resources: ["{resource}"], verbs: ["{verb}"]'
-
-
-def resource_of(path: str) -> tuple[str, str]:
-    """API group and resource that a request path names; the group of core/v1 is empty."""
-    root, *rest = path.strip("/").split("/")
-    group, rest = (rest[0], rest[2:]) if root == "apis" else ("", rest[1:])
-    if rest[:1] == ["namespaces"] and len(rest) > 2:
-        rest = rest[2:]
-    resource, _name, subresource = (*rest[:3], "", "", "")[:3]
-    return group, f"{resource}/{subresource}" if subresource else resource

@@ -6,37 +6,17 @@ import msgspec
 
 from webhook.cluster.api import ClusterApi
 from webhook.cluster.confirm import confirm
-from webhook.cluster.decoding import Resource
 from webhook.cluster.errors import ClusterUnavailable
 from webhook.cluster.informer import Informer, InformerSet, InformerStatus
 from webhook.cluster.listwatch import DEFAULT_PACE, Pace
+from webhook.cluster.resources import API_SERVER_SLICES, NODE, POD, SERVICE
 from webhook.cluster.state import Condition, Confirmed
 from webhook.core.engine import Indeterminate
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, InvalidObject, decode
-from webhook.core.objects.node import WireNode
-from webhook.core.objects.pod import WirePod
-from webhook.core.objects.service import WireService
 
-RESOURCES: Final = (
-    Resource(
-        kind="Service",
-        path="/api/v1/services",
-        wire=WireService,
-        convert=WireService.compact,
-    ),
-    Resource(kind="Pod", path="/api/v1/pods", wire=WirePod, convert=WirePod.compact),
-    Resource(kind="Node", path="/api/v1/nodes", wire=WireNode, convert=WireNode.compact),
-    # For the addresses of the API servers; everybody else's slices are judged, not believed.
-    Resource(
-        kind="EndpointSlice",
-        path="/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
-        wire=EndpointSlice,
-        convert=lambda value: value,
-    ),
-)
+INFORMED: Final = (SERVICE, POD, NODE, API_SERVER_SLICES)
 """What is listed and watched; `permissions.INFORMERS` says what that needs."""
-
 
 _ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
@@ -80,7 +60,7 @@ class LiveCluster:
         self._api = api
         self._inventory = Inventory()
         self.informers = InformerSet(
-            Informer(api, resource, self._inventory, pace=pace) for resource in RESOURCES
+            Informer(api, resource, self._inventory, pace=pace) for resource in INFORMED
         )
 
     def start(self) -> None:

@@ -13,11 +13,9 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.cluster.documents import NotYaml, load_document
+from webhook.cluster.resources import RESOURCES
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject, convert
-from webhook.core.objects.node import WireNode
-from webhook.core.objects.pod import WirePod
-from webhook.core.objects.service import WireService
+from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 
@@ -107,15 +105,7 @@ class _Document(Struct, frozen=True):
         return Unreadable(file=self.file, document=self.number, field=field, reason=reason)
 
 
-_READERS: Final[Mapping[tuple[str, str], Callable[[Any], object]]] = {
-    ("v1", "Service"): lambda data: convert(data, WireService).compact(),
-    ("v1", "Pod"): lambda data: convert(data, WirePod).compact(),
-    ("v1", "Node"): lambda data: convert(data, WireNode).compact(),
-    ("v1", "Endpoints"): lambda data: convert(data, Endpoints),
-    ("discovery.k8s.io/v1", "EndpointSlice"): lambda data: convert(data, EndpointSlice),
-}
-_API_VERSIONS: Final = {kind: api_version for api_version, kind in _READERS}
-_NAMESPACED: Final = frozenset({"Service", "Pod", "Endpoints", "EndpointSlice"})
+_BY_KIND: Final = {resource.kind: resource for resource in RESOURCES}
 
 
 def _collect(items: Iterable[_Item]) -> Manifests:
@@ -196,14 +186,14 @@ def _read_object(data: Any, document: _Document, path: str) -> Iterator[_Item]:
     elif kind.endswith("List") and isinstance(data.get("items"), list):
         for index, item in enumerate(data["items"]):
             yield from _read_object(_with_kind(item, data), document, f"{path}items[{index}].")
-    elif kind in _API_VERSIONS and _is_of_kubernetes(kind, data.get("apiVersion")):
+    elif kind in _BY_KIND and _is_of_kubernetes(kind, data.get("apiVersion")):
         yield _read_known(kind, data, document, path)
 
 
 def _is_of_kubernetes(kind: str, api_version: object) -> bool:
     """Other API groups have kinds of the same name, such as Knative's Service."""
     group = api_version.rpartition("/")[0] if isinstance(api_version, str) else None
-    return group is None or group == _API_VERSIONS[kind].rpartition("/")[0]
+    return group is None or group == _BY_KIND[kind].api_version.rpartition("/")[0]
 
 
 def _with_kind(item: Any, parent: Mapping[str, Any]) -> Any:
@@ -211,21 +201,23 @@ def _with_kind(item: Any, parent: Mapping[str, Any]) -> Any:
     kind = str(parent["kind"]).removesuffix("List")
     if not isinstance(item, dict) or "kind" in item or not kind:
         return item
-    return {"kind": kind, "apiVersion": parent.get("apiVersion", _API_VERSIONS.get(kind)), **item}
+    known = _BY_KIND.get(kind)
+    default = known.api_version if known is not None else None
+    return {"kind": kind, "apiVersion": parent.get("apiVersion", default), **item}
 
 
 def _read_known(kind: str, data: dict[str, Any], document: _Document, path: str) -> _Item:
-    api_version = data.get("apiVersion", _API_VERSIONS[kind])
-    read = _READERS.get((api_version, kind)) if isinstance(api_version, str) else None
-    if read is None:
-        reason = f"{kind} of {api_version}: use {_API_VERSIONS[kind]}"
+    resource = _BY_KIND[kind]
+    api_version = data.get("apiVersion", resource.api_version)
+    if api_version != resource.api_version:
+        reason = f"{kind} of {api_version}: use {resource.api_version}"
         return document.unreadable(f"{path}apiVersion", reason)
     metadata = data.get("metadata")
     if not isinstance(metadata, dict) or not (metadata.get("name") or metadata.get("generateName")):
         return document.unreadable(f"{path}metadata.name", "missing")
-    if kind in _NAMESPACED and not metadata.get("namespace"):
+    if resource.namespaced and not metadata.get("namespace"):
         data = {**data, "metadata": {**metadata, "namespace": document.namespace}}
     try:
-        return kind, read(data)
+        return kind, resource.read_plain(data)
     except InvalidObject as error:
         return document.unreadable(f"{path}{error.path}", error.reason)
