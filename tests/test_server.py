@@ -39,8 +39,9 @@ from webhook.core.engine import Indeterminate, decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.policy import Policy, parse_policy
-from webhook.server import MAX_BODY_BYTES, Judge, create_app, create_health_app
+from webhook.server import Judge, create_app, create_health_app
 from webhook.telemetry import Telemetry
+from webhook.validation import MAX_BODY_BYTES
 
 JSON_TYPE = "application/json"
 CLUSTER = (service(), manual_service("manual"), pod(), node())
@@ -135,6 +136,55 @@ def test_a_doubtful_write_is_allowed_with_a_warning() -> None:
 )
 def test_the_content_type_may_carry_parameters(content_type: str) -> None:
     assert allowed(Server().send(body(review(GOOD)), content_type=content_type))
+
+
+BOTH_WAYS = {
+    "allowed": (FakeState(), body(review(GOOD))),
+    "allowed with a warning": (FakeState(), body(review(WARNED))),
+    "denied": (FakeState(), body(review(BAD))),
+    "put off": (FakeState(in_memory=Indeterminate("not yet")), body(review(GOOD))),
+    "no review": (FakeState(), b"{}"),
+    "nothing": (FakeState(), b""),
+}
+
+
+@pytest.mark.parametrize(("cluster", "data"), BOTH_WAYS.values(), ids=BOTH_WAYS)
+def test_what_an_api_server_sends_is_answered_without_flask_and_alike(
+    cluster: FakeState, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(cluster)
+    unusual = server.send(data, query="?timeout=5s", content_type="application/json;x=y")
+
+    def dispatch(_: Flask) -> None:
+        raise AssertionError("Flask was asked")
+
+    monkeypatch.setattr(Flask, "full_dispatch_request", dispatch)
+    usual = server.send(data, query="?timeout=5s")
+    assert (usual.status_code, usual.data) == (unusual.status_code, unusual.data)
+    assert sorted(usual.headers) == sorted(unusual.headers)
+
+
+PEERS = {
+    "of the right name": ({"subject": ((("commonName", "api-server"),),)}, 200),
+    "of another name": ({"subject": ((("commonName", "mallory"),),)}, 403),
+    "none": (None, 403),
+}
+
+
+@pytest.mark.parametrize("content_type", [JSON_TYPE, "application/json;x=y"])
+@pytest.mark.parametrize(("certificate", "code"), PEERS.values(), ids=PEERS)
+def test_only_certificates_of_the_right_name_are_answered(
+    certificate: Json | None, code: int, content_type: str
+) -> None:
+    judge = Judge(FakeState(), Policy, Telemetry())
+    app = create_app(judge, Telemetry(), tuple[Condition, ...], ("api-server",))
+    response = app.test_client().post(
+        "/validate",
+        data=body(review(GOOD)),
+        content_type=content_type,
+        environ_overrides={"ssl.peer_certificate": certificate},
+    )
+    assert response.status_code == code
 
 
 def test_a_large_review_is_judged() -> None:

@@ -1,22 +1,16 @@
-"""ANSWERS. Bytes in, bytes out: from the body of a request to the verdict, as a Flask application.
+"""ANSWERS. Judges what is asked, confirms before it denies, and is reached over HTTP, by Flask.
 
-The three outcomes never mix (docs/adr/0002): what is no valid review is an HTTP 4xx; what breaks a
-rule is a 200 with `allowed: false`; what cannot be judged yet is a 503 with Retry-After, which the
-API server itself repeats within the deadline of the write.
+How a review is read and answered stands in `webhook/validation.py`.
 """
 
-import re
-import time
-from collections.abc import Callable, Collection
-from typing import Any, Final
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
-import msgspec
-from flask import Flask, Request, Response, request
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from certs.tls import client_name_allowed
 from webhook.cluster.state import Condition, Confirmed, State
-from webhook.core.admission import InvalidReview, parse_review, render_review
 from webhook.core.engine import (
     Decision,
     Indeterminate,
@@ -28,17 +22,14 @@ from webhook.core.engine import (
 from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import Policy
 from webhook.telemetry import METRICS_TYPE, Telemetry
-
-MAX_BODY_BYTES: Final = 16 * 2**20
-"""A client's body may have 3 MiB, as protobuf; as JSON, and with the old object, it is several
-times that.
-"""
-DEFAULT_TIMEOUT_SECONDS: Final = 10.0
-"""What the API server assumes when a configuration says nothing."""
-ANSWER_MARGIN_SECONDS: Final = 0.5
-"""Kept of the deadline for sending the answer."""
-_TIMEOUT: Final = re.compile(r"(\d{1,4})(ms|s|m)?", re.ASCII)
-_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, None: 1.0}
+from webhook.validation import (
+    EXPLANATIONS,
+    MAX_BODY_BYTES,
+    Answer,
+    Shortcut,
+    Validation,
+    status_answer,
+)
 
 Conditions = Callable[[], tuple[Condition, ...]]
 """How every part of the process is doing."""
@@ -104,35 +95,39 @@ def create_app(
     """
     app = Flask("endpoints-guard", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    validation = Validation(judge.decide, telemetry)
+
+    def known_client(environ: Mapping[str, Any]) -> bool:
+        peer = environ.get("ssl.peer_certificate")
+        return not client_names or client_name_allowed(peer, client_names)
 
     @app.before_request
-    def known_client() -> Response | None:
-        peer = request.environ.get("ssl.peer_certificate")
-        if not client_names or client_name_allowed(peer, client_names):
+    def only_known_clients() -> Response | None:
+        if known_client(request.environ):
             return None
-        telemetry.rejected(403, _EXPLANATIONS[403])
-        return _status(403, "Forbidden", _EXPLANATIONS[403])
+        telemetry.rejected(403, EXPLANATIONS[403])
+        return _response(status_answer(403, "Forbidden", EXPLANATIONS[403]))
 
     @app.post("/validate")
     def validate() -> Response:
-        return _validate(request, judge, telemetry)
-
-    @app.errorhandler(InvalidReview)
-    def invalid_review(error: InvalidReview) -> Response:
-        telemetry.rejected(400, str(error))
-        return _status(400, "BadRequest", error.reason, field=error.path)
+        if request.mimetype != "application/json":
+            telemetry.rejected(415, f"{EXPLANATIONS[415]}, not {request.mimetype[:100]!r}")
+            return _response(status_answer(415, "UnsupportedMediaType", EXPLANATIONS[415]))
+        body, timeout = request.get_data(cache=False), request.args.get("timeout")
+        return _response(validation.answer(body, timeout))
 
     @app.errorhandler(HTTPException)
     def http_error(error: HTTPException) -> Response:
         code = error.code or 500
-        reason = _EXPLANATIONS.get(code, error.description or error.name)
+        reason = EXPLANATIONS.get(code, error.description or error.name)
         telemetry.rejected(code, f"{request.method} {request.path[:100]!r}: {reason}")
-        response = _status(code, error.name.replace(" ", ""), reason)
+        response = _response(status_answer(code, error.name.replace(" ", ""), reason))
         if code == 405 and error.get_response().headers.get("Allow"):
             response.headers["Allow"] = error.get_response().headers["Allow"]
         return response
 
     _add_probes(app, conditions)
+    app.wsgi_app = Shortcut(validation, known_client, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
@@ -162,51 +157,5 @@ def _add_probes(app: Flask, conditions: Conditions) -> None:
         return Response(text, status=200 if ready else 503, content_type="text/plain")
 
 
-_EXPLANATIONS: Final = {
-    403: "the name in the client certificate is not one that may ask",
-    404: "there is nothing at this path; reviews go to POST /validate",
-    405: "this path takes another method; reviews go to POST /validate",
-    413: f"the body is larger than {MAX_BODY_BYTES} bytes",
-    415: "Content-Type must be application/json",
-    500: "an error of endpoints-guard itself; its log says which",
-}
-
-
-def _validate(asked: Request, judge: Judge, telemetry: Telemetry) -> Response:
-    begun = time.monotonic()
-    if asked.mimetype != "application/json":
-        reason = _EXPLANATIONS[415]
-        telemetry.rejected(415, f"{reason}, not {asked.mimetype[:100]!r}")
-        return _status(415, "UnsupportedMediaType", reason)
-    review = parse_review(asked.get_data(cache=False))
-    outcome = judge.decide(review.request, begun + _allowance(asked.args.get("timeout")))
-    if isinstance(outcome, Indeterminate):
-        telemetry.could_not_tell(review, outcome)
-        response = _status(503, "ServiceUnavailable", f"cannot judge yet: {outcome.because}")
-        response.headers["Retry-After"] = "1"
-        return response
-    body = render_review(review, outcome)
-    telemetry.decided(review, outcome, time.monotonic() - begun)
-    return Response(body, content_type="application/json")
-
-
-def _allowance(timeout: str | None) -> float:
-    """Seconds to use of the deadline that the API server announces, such as `?timeout=10s`."""
-    match = _TIMEOUT.fullmatch(timeout or "")
-    seconds = int(match[1]) * _UNITS[match[2]] if match else DEFAULT_TIMEOUT_SECONDS
-    return max(seconds - ANSWER_MARGIN_SECONDS, seconds / 2)
-
-
-def _status(code: int, reason: str, message: str, *, field: str = "") -> Response:
-    """An error in the API's own form, metav1.Status."""
-    status: dict[str, Any] = {
-        "apiVersion": "v1",
-        "kind": "Status",
-        "status": "Failure",
-        "code": code,
-        "reason": reason,
-        "message": f"{field}: {message}" if field else message,
-    }
-    if field:
-        status["details"] = {"causes": [{"field": field, "message": message}]}
-    return Response(msgspec.json.encode(status), status=code, content_type="application/json")
+def _response(answer: Answer) -> Response:
+    return Response(answer.body, status=answer.code, headers=answer.headers)

@@ -25,8 +25,9 @@ from webhook.core.engine import Indeterminate
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.policy import Policy, parse_policy
-from webhook.server import MAX_BODY_BYTES, Judge, create_app
+from webhook.server import Judge, create_app
 from webhook.telemetry import Telemetry
+from webhook.validation import MAX_BODY_BYTES
 
 SLICE = {"kind": "EndpointSlice", "addressType": "IPv4", "ports": [{"name": "http", "port": 80}]}
 OWNER = {"name": "by-hand", "labels": {"kubernetes.io/service-name": "manual"}}

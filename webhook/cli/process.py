@@ -25,8 +25,9 @@ from webhook.cluster.manifests import read_state
 from webhook.cluster.policies import PolicySource
 from webhook.cluster.state import Condition, FixedState, State
 from webhook.gateway import GatewaySettings, Limits, Listen, ListenError, serve
-from webhook.server import MAX_BODY_BYTES, Judge, create_app, create_health_app
+from webhook.server import Judge, create_app, create_health_app
 from webhook.telemetry import LOG, Telemetry, configure_logging
+from webhook.validation import MAX_BODY_BYTES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
