@@ -11,9 +11,9 @@ from msgspec import Struct, structs
 from webhook.core.case import ObjectCase, PartCase, PortCase
 from webhook.core.claims import OldClaims, Ports, port_claims, starts_afresh
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ListedAddress
-from webhook.core.policy import Policy, RuleSet
-from webhook.core.rule import Action, Rule, Violation
+from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ListedAddress, Port
+from webhook.core.policy import Active, Policy, RuleSet
+from webhook.core.rule import Action, Facet, Rule, Violation
 
 Subject = Endpoints | EndpointSlice
 
@@ -47,6 +47,20 @@ class Finding(Struct, frozen=True, gc=False):
     violation: Violation
     old: bool = False
     """It was there before the update, and is warned about instead of denied."""
+    listed: ListedAddress | None = None
+    """The address that it is about, if it is about a single one."""
+    ports: tuple[Port, ...] = ()
+    """The ports of that address, or the port that it is about."""
+
+
+def verdict_of(findings: tuple[Finding, ...]) -> Verdict:
+    """What becomes of an object in which this was found: the gravest finding decides."""
+    if not findings:
+        return Verdict.ALLOW
+    worst = max(finding.action.severity for finding in findings)
+    if worst == Action.DENY.severity:
+        return Verdict.DENY
+    return Verdict.WARN if worst == Action.WARN.severity else Verdict.ALLOW
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -58,12 +72,7 @@ class Decision(Struct, frozen=True, gc=False):
     @property
     def verdict(self) -> Verdict:
         """The most severe of its findings."""
-        if not self.findings:
-            return Verdict.ALLOW
-        worst = max(finding.action.severity for finding in self.findings)
-        if worst == Action.DENY.severity:
-            return Verdict.DENY
-        return Verdict.WARN if worst == Action.WARN.severity else Verdict.ALLOW
+        return verdict_of(self.findings)
 
     @property
     def allowed(self) -> bool:
@@ -103,10 +112,17 @@ def decide_by_state(request: AdmissionRequest, inventory: Inventory, policy: Pol
     if old is not None and starts_afresh(request.new, old):
         old = None
     found = judge(request.new, inventory, policy, old=old, writer=request.username)
+    return Decision(Reason.JUDGED, without_exempt(found, request, policy))
+
+
+def without_exempt(
+    found: tuple[Finding, ...], request: AdmissionRequest, policy: Policy
+) -> tuple[Finding, ...]:
+    """The findings of those rules that the policy does not waive here."""
     exempt = policy.exempt_rules(request)
-    if exempt:
-        found = tuple(finding for finding in found if finding.rule.code not in exempt)
-    return Decision(Reason.JUDGED, found)
+    if not exempt:
+        return found
+    return tuple(finding for finding in found if finding.rule.code not in exempt)
 
 
 def can_be_overridden(decision: Decision, policy: Policy) -> bool:
@@ -131,22 +147,36 @@ def judge(
     *,
     old: Subject | None = None,
     writer: str = "",
+    stored: bool = False,
 ) -> tuple[Finding, ...]:
     """Everything that is wrong with an object, the gravest first.
 
-    With `old`, violations that rest on claims of that object alone are warnings at the most.
+    With `old`, violations that rest on claims of that object alone are warnings at the most. An
+    object that is `stored` is judged by the rules for writes and by those for the audit.
     """
     in_force = policy.in_force(subject.metadata.namespace)
     case = ObjectCase(subject, inventory, limits=in_force.limits, writer=writer)
-    rules = in_force.rule_sets[case.ownership]
+    rule_sets = in_force.stored_rule_sets if stored else in_force.rule_sets
+    rules = rule_sets[case.ownership]
     judgement = _Judgement(OldClaims(old) if old is not None else None)
     for rule, check, action in rules.object:
         violation = check(case)
         if violation is not None:
-            judgement.add_to_object(rule, action, violation, subject)
+            old_object = judgement.covered_whole(subject, rule.facet)
+            judgement.add(Finding(rule, action, violation, old_object))
     for part in subject.parts:
         if part.addresses:
             _judge_part(judgement, PartCase(case, part), rules)
+    return judgement.findings()
+
+
+def judge_stored(rules: Active, case: object) -> tuple[Finding, ...]:
+    """Everything that is wrong with what is stored beside endpoints, by the rules for its kind."""
+    judgement = _Judgement(None)
+    for rule, check, action in rules:
+        violation = check(case)
+        if violation is not None:
+            judgement.add(Finding(rule, action, violation))
     return judgement.findings()
 
 
@@ -158,12 +188,15 @@ def _judge_part(judgement: "_Judgement", case: PartCase, rules: RuleSet) -> None
             violation = check(at_port)
             if violation is not None:
                 listed = violation.listed or case.part.addresses
-                judgement.add(rule, action, violation, listed, port_claims((port,)))
+                old = judgement.covered(listed, port_claims((port,)), rule.facet)
+                judgement.add(Finding(rule, action, violation, old, ports=(port,)))
     for at_address in case.addresses:
         for rule, check, action in rules.address:
             violation = check(at_address)
             if violation is not None:
-                judgement.add(rule, action, violation, (at_address.listed,), ports)
+                old = judgement.covered((at_address.listed,), ports, rule.facet)
+                about = at_address.listed, case.part.ports
+                judgement.add(Finding(rule, action, violation, old, *about))
 
 
 class _Judgement:
@@ -173,31 +206,21 @@ class _Judgement:
         self._old = old
         self._findings: list[Finding] = []
 
-    def add(
-        self,
-        rule: Rule,
-        action: Action,
-        violation: Violation,
-        listed: tuple[ListedAddress, ...],
-        ports: Ports,
-    ) -> None:
-        old = self._old is not None and self._old.cover(listed, ports, rule.facet)
-        self._record(rule, action, violation, old=old)
+    def covered(self, listed: tuple[ListedAddress, ...], ports: Ports, facet: Facet | None) -> bool:
+        """Whether all of this was claimed before."""
+        return self._old is not None and self._old.cover(listed, ports, facet)
 
-    def add_to_object(
-        self, rule: Rule, action: Action, violation: Violation, subject: Subject
-    ) -> None:
+    def covered_whole(self, subject: Subject, facet: Facet | None) -> bool:
         """A violation of the whole object is old if everything in it is."""
-        old = self._old is not None and all(
-            self._old.cover(part.addresses, port_claims(part.ports), rule.facet)
+        return self._old is not None and all(
+            self._old.cover(part.addresses, port_claims(part.ports), facet)
             for part in subject.parts
         )
-        self._record(rule, action, violation, old=old)
+
+    def add(self, finding: Finding) -> None:
+        if (finding.old or finding.violation.mild) and finding.action is Action.DENY:
+            finding = structs.replace(finding, action=Action.WARN)
+        self._findings.append(finding)
 
     def findings(self) -> tuple[Finding, ...]:
         return tuple(sorted(self._findings, key=lambda f: (-f.action.severity, f.rule.code)))
-
-    def _record(self, rule: Rule, action: Action, violation: Violation, *, old: bool) -> None:
-        if (old or violation.mild) and action is Action.DENY:
-            action = Action.WARN
-        self._findings.append(Finding(rule, action, violation, old))

@@ -133,6 +133,10 @@ class Inventory:
         """Make these the only objects of this kind."""
         self._tables[kind].replace(values)
 
+    def keys(self, kind: str) -> tuple[Key, ...]:
+        """The names of all objects of this kind."""
+        return tuple(self._tables[kind].objects)
+
     def service(self, namespace: str, name: str) -> Service | None:
         """The Service of this name."""
         return self.services.objects.get((namespace, name))

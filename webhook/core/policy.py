@@ -22,6 +22,7 @@ from webhook.core.policy_file import (
 from webhook.core.profiles import PROFILES, exemptions_of
 from webhook.core.rule import Action, Ownership, Rule, Violation
 from webhook.core.rules import RULES, asked_about
+from webhook.core.stored_case import PodCase, ServiceCase
 
 _CONTROLLERS: Final = (
     "endpoint-controller",
@@ -56,12 +57,17 @@ class RuleSet(Struct, frozen=True, gc=False, kw_only=True):
     object: Active
     port: Active
     address: Active
+    pod: Active
+    service: Active
 
 
 class InForce(Struct, frozen=True, kw_only=True):
     """What holds in one namespace."""
 
     rule_sets: Mapping[Ownership, RuleSet]
+    """For writes."""
+    stored_rule_sets: Mapping[Ownership, RuleSet]
+    """For what is stored: the same rules, and those that judge no write."""
     limits: Limits
 
 
@@ -108,23 +114,32 @@ class Policy(Struct, frozen=True, dict=True, kw_only=True):
         return self._compiled(NamespacePolicy())
 
     def _compiled(self, special: NamespacePolicy) -> InForce:
+        every = tuple(RULES.values())
+        for_writes = tuple(rule for rule in every if not rule.stored_only)
         return InForce(
-            rule_sets={ownership: self._rule_set(ownership, special) for ownership in Ownership},
+            rule_sets={o: self._rule_set(for_writes, o, special) for o in Ownership},
+            stored_rule_sets={o: self._rule_set(every, o, special) for o in Ownership},
             limits=_limits(self.file, special),
         )
 
-    def _rule_set(self, ownership: Ownership, special: NamespacePolicy) -> RuleSet:
+    def _rule_set(
+        self, rules: tuple[Rule, ...], ownership: Ownership, special: NamespacePolicy
+    ) -> RuleSet:
         def active(case: type) -> Active:
             return tuple(
                 (rule, check, action)
-                for rule in RULES.values()
+                for rule in rules
                 for check in rule.checks
                 for action in (self._action(rule, ownership, special),)
                 if asked_about(check) is case and action is not Action.OFF
             )
 
         return RuleSet(
-            object=active(ObjectCase), port=active(PortCase), address=active(AddressCase)
+            object=active(ObjectCase),
+            port=active(PortCase),
+            address=active(AddressCase),
+            pod=active(PodCase),
+            service=active(ServiceCase),
         )
 
     def _action(self, rule: Rule, ownership: Ownership, special: NamespacePolicy) -> Action:

@@ -1,4 +1,6 @@
-"""What `check` found, as text for people and as the JSON that other programs rely on."""
+"""What `check` or `audit` found, as text for people and as the JSON that other programs rely
+on.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -16,12 +18,25 @@ JSON_VERSION: Final = 1
 LINE_LIMIT: Final = 2000
 
 
+class Origin(Struct, frozen=True, kw_only=True):
+    """Where an object stands that came from a file."""
+
+    file: str
+    line: int
+    """Counts from 1."""
+
+
 class Judged(Struct, frozen=True, kw_only=True):
     """One object with its verdict and everything found in it."""
 
     ref: ObjectRef
     verdict: Verdict
     findings: tuple[Finding, ...]
+    service_name: str = ""
+    """Of Endpoints and EndpointSlices: the owning Service, whether it exists or not."""
+    cluster: str = ""
+    """The kubeconfig's context, where several clusters were audited."""
+    origin: Origin | None = None
 
 
 class Unread(Struct, frozen=True, kw_only=True):
@@ -32,11 +47,23 @@ class Unread(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Unjudged(Struct, frozen=True, kw_only=True):
+    """A part of a cluster of which nothing can be said, because it could not be read."""
+
+    cluster: str
+    what: str
+    """A kind, or what else was to be judged."""
+    reason: str
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """The outcome of one run."""
 
     objects: tuple[Judged, ...]
     unreadable: tuple[Unread, ...] = ()
+    unjudged: tuple[Unjudged, ...] = ()
+    hidden: int = 0
+    """How many findings the baseline knows already; they are not in `objects`."""
 
     def count(self, verdict: Verdict) -> int:
         """How many objects got this verdict."""
@@ -55,19 +82,29 @@ def as_json(report: Report) -> str:
         "version": JSON_VERSION,
         "objects": [_object(judged) for judged in report.objects],
         "unreadable": [msgspec.to_builtins(unread) for unread in report.unreadable],
+        **_given(unjudged=[msgspec.to_builtins(each) for each in report.unjudged]),
         "summary": {
             "objects": len(report.objects),
             "denied": report.count(Verdict.DENY),
             "warned": report.count(Verdict.WARN),
             "findings": dict(sorted(rules.items())),
             "unreadable": len(report.unreadable),
+            **_given(unjudged=len(report.unjudged), hidden=report.hidden),
         },
     }
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
+def _given(**fields: Any) -> dict[str, Any]:
+    """Keys that stand in the document only where there is something to say."""
+    return {key: value for key, value in fields.items() if value}
+
+
 def _object(judged: Judged) -> dict[str, Any]:
+    origin = judged.origin
     return {
+        **_given(cluster=judged.cluster),
+        **_given(file=origin.file if origin else "", line=origin.line if origin else 0),
         "kind": judged.ref.kind,
         "namespace": judged.ref.namespace,
         "name": judged.ref.name,
@@ -99,6 +136,9 @@ def _lines(report: Report) -> Iterator[str]:
         yield from _finding_lines(judged.findings)
     for unread in report.unreadable:
         yield f"error  {unread.place}: " + ": ".join(filter(None, (unread.field, unread.reason)))
+    for unjudged in report.unjudged:
+        where = " of ".join(filter(None, (unjudged.what, unjudged.cluster)))
+        yield f"unread {where}, not judged: {unjudged.reason}"
     yield _totals(report)
 
 
@@ -125,4 +165,5 @@ def _totals(report: Report) -> str:
         )
     )
     unread = f", {len(report.unreadable)} unreadable" if report.unreadable else ""
-    return f"{objects}: {counts}{unread}"
+    hidden = f", {report.hidden} known findings hidden" if report.hidden else ""
+    return f"{objects}: {counts}{unread}{hidden}"

@@ -61,6 +61,10 @@ class Violation(Struct, frozen=True, gc=False):
     """At a port: the addresses for which it is wrong; empty when it is for all of them."""
     malformed: bool = False
     """The value itself is ambiguous or malformed (code 422), not merely forbidden (403)."""
+    subject: str = ""
+    """What it is about, wherever that stands in its object: what tells it from others of the same
+    rule in a baseline. Empty where the address, the port or the field says it already.
+    """
 
 
 class Facet(StrEnum):
@@ -89,7 +93,9 @@ class Example(Struct, frozen=True, kw_only=True):
     policy: str = ""
     """YAML of a policy file, where the default policy says nothing of it."""
     findings: tuple[str, ...] = ()
-    """Each as `CODE path`; empty when every rule is content."""
+    """Each as `CODE path`; empty when every rule is content. For a `stored_only` rule: what the
+    audit finds in each object of `write`, which then may be of any kind and is stored.
+    """
 
 
 class Rule(Struct, frozen=True, kw_only=True):
@@ -108,6 +114,8 @@ class Rule(Struct, frozen=True, kw_only=True):
     """Each takes a `case`, and the class that it is annotated with says what it is asked about."""
     examples: tuple[Example, ...]
     facet: Facet | None = None
+    stored_only: bool = False
+    """It judges what is stored, in an audit, and never a write."""
 
 
 def both(action: Action) -> Mapping[Ownership, Action]:

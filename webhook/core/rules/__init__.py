@@ -14,9 +14,12 @@ from typing import Final
 
 from webhook.core.case import AddressCase, ObjectCase, PortCase
 from webhook.core.rule import Rule, Violation
+from webhook.core.stored_case import PodCase, ServiceCase
 
 CASES: Final = (ObjectCase, PortCase, AddressCase)
 """What a check can be asked about."""
+STORED_CASES: Final = (PodCase, ServiceCase)
+"""What it can be asked about in an audit only."""
 
 
 class BrokenCatalogue(Exception):
@@ -56,8 +59,9 @@ def asked_about(check: Callable[..., Violation | None]) -> type | None:
 def _problem(module: ModuleType, rule: Rule) -> str:
     if module.__name__.rpartition(".")[2] != rule.slug.replace("-", "_"):
         return f"the file must be named after the slug {rule.slug}"
-    if not rule.checks or any(asked_about(check) not in CASES for check in rule.checks):
-        names = ", ".join(case.__name__ for case in CASES)
+    cases = (*CASES, *STORED_CASES) if rule.stored_only else CASES
+    if not rule.checks or any(asked_about(check) not in cases for check in rule.checks):
+        names = ", ".join(case.__name__ for case in cases)
         return f"each check must take `case`, annotated with one of {names}"
     if not all((rule.title, rule.rationale, rule.remedy, rule.default)):
         return "title, rationale, remedy and default action must all be given"

@@ -1,0 +1,115 @@
+"""Judges everything that is stored, whoever wrote it.
+
+The rules, the policy and the judgement are those of admission: of an object the audit says what a
+write of it would be told now, with nothing before it and by a writer without a name. What only an
+audit looks at, the rules with `stored_only` say (docs/adr/0012).
+
+Exemptions count where they name neither users nor groups: who wrote an object is not known.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Final
+
+from msgspec import structs
+
+from webhook.core.engine import (
+    Finding,
+    Verdict,
+    judge,
+    judge_stored,
+    verdict_of,
+    without_exempt,
+)
+from webhook.core.inventory import Inventory
+from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ObjectRef
+from webhook.core.policy import Policy
+from webhook.core.report import Judged
+from webhook.core.rule import Ownership
+from webhook.core.stored_case import PodCase, ServiceCase
+
+
+def audit(
+    inventory: Inventory,
+    policy: Policy,
+    *,
+    namespaces: Collection[str] | None = None,
+    rules: Collection[str] | None = None,
+) -> Iterator[Judged]:
+    """Everything stored, by kind, namespace and name: all Endpoints and EndpointSlices, and what
+    else has findings. Only in some namespaces, or by some rules (their codes), if given.
+    """
+    for ref in _everything(inventory):
+        if namespaces is not None and ref.namespace not in namespaces:
+            continue
+        judged = judge_ref(ref, inventory, policy)
+        if judged is not None and rules is not None:
+            judged = _saying(judged, (f for f in judged.findings if f.rule.code in rules))
+        if judged is not None and (judged.findings or ref.kind in _PUBLISHED):
+            yield judged
+
+
+def judge_ref(ref: ObjectRef, inventory: Inventory, policy: Policy) -> Judged | None:
+    """What the audit says of one object; None when there is none of this name (any more)."""
+    found = _JUDGES[ref.kind](ref, inventory, policy)
+    if found is None:
+        return None
+    subject = inventory.published(ref) if ref.kind in _PUBLISHED else None
+    request = AdmissionRequest(ref=ref, new=subject)
+    service_name = subject.service_name if subject is not None else ""
+    judged = Judged(ref=ref, verdict=Verdict.ALLOW, findings=(), service_name=service_name)
+    return _saying(judged, map(_opened, without_exempt(found, request, policy)))
+
+
+def _everything(inventory: Inventory) -> Iterator[ObjectRef]:
+    for kind in _JUDGES:
+        yield from (ObjectRef(kind, *key) for key in sorted(inventory.keys(kind)))
+
+
+def _saying(judged: Judged, findings: Iterable[Finding]) -> Judged:
+    held = tuple(findings)
+    return structs.replace(judged, verdict=verdict_of(held), findings=held)
+
+
+def _opened(finding: Finding) -> Finding:
+    """Who reads an audit may see the whole cluster: nothing is private."""
+    violation = finding.violation
+    if not violation.private:
+        return finding
+    detail = "; ".join(filter(None, (violation.detail, violation.private)))
+    opened = structs.replace(violation, detail=detail, private="")
+    return structs.replace(finding, violation=opened)
+
+
+def _of_published(
+    ref: ObjectRef, inventory: Inventory, policy: Policy
+) -> tuple[Finding, ...] | None:
+    subject = inventory.published(ref)
+    return None if subject is None else judge(subject, inventory, policy, stored=True)
+
+
+def _of_service(ref: ObjectRef, inventory: Inventory, policy: Policy) -> tuple[Finding, ...] | None:
+    service = inventory.service(ref.namespace, ref.name)
+    if service is None:
+        return None
+    ownership = Ownership.SELECTOR if service.has_selector else Ownership.MANUAL
+    rules = policy.in_force(ref.namespace).stored_rule_sets[ownership]
+    return judge_stored(rules.service, ServiceCase(service, inventory))
+
+
+def _of_pod(ref: ObjectRef, inventory: Inventory, policy: Policy) -> tuple[Finding, ...] | None:
+    pod = inventory.pod(ref.namespace, ref.name)
+    if pod is None:
+        return None
+    rules = policy.in_force(ref.namespace).stored_rule_sets[Ownership.MANUAL]
+    return judge_stored(rules.pod, PodCase(pod, inventory))
+
+
+_PUBLISHED: Final = (Endpoints.kind, EndpointSlice.kind)
+_JUDGES: Final[
+    Mapping[str, Callable[[ObjectRef, Inventory, Policy], tuple[Finding, ...] | None]]
+] = {
+    "Endpoints": _of_published,
+    "EndpointSlice": _of_published,
+    "Service": _of_service,
+    "Pod": _of_pod,
+}
