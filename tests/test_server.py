@@ -144,7 +144,6 @@ BOTH_WAYS = {
     "denied": (FakeState(), body(review(BAD))),
     "put off": (FakeState(in_memory=Indeterminate("not yet")), body(review(GOOD))),
     "no review": (FakeState(), b"{}"),
-    "nothing": (FakeState(), b""),
 }
 
 
