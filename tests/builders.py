@@ -10,13 +10,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from webhook.cluster.resources import STORED
 from webhook.core.engine import Finding, judge
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, convert
-from webhook.core.objects.node import WireNode
-from webhook.core.objects.pod import WirePod
 from webhook.core.objects.request import Operation
-from webhook.core.objects.service import WireService
 from webhook.core.policy import Policy
 
 Json = dict[str, Any]
@@ -27,6 +25,7 @@ SERVICE_NAME = "kubernetes.io/service-name"
 SKIP_MIRROR = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 POLICY = Policy()
+_READ = {resource.kind: resource.read_plain for resource in STORED}
 
 
 def metadata(name: str, namespace: str = NAMESPACE, **fields: Any) -> Json:
@@ -227,15 +226,78 @@ def empty_slice(**fields: Any) -> Json:
     return {**endpoint_slice(**fields), "endpoints": None, "ports": None}
 
 
+RBAC = "rbac.authorization.k8s.io"
+WRITE = ("create", "update", "patch")
+
+
+def policy_rule(*resources: str, verbs: Sequence[str] = WRITE, **fields: Any) -> Json:
+    """A rule of a role; on endpoints unless told otherwise."""
+    listed = resources or ("endpoints",)
+    groups = ["discovery.k8s.io" if listed == ("endpointslices",) else ""]
+    return {"apiGroups": groups, "resources": list(listed), "verbs": list(verbs), **fields}
+
+
+EVERYTHING = policy_rule("*", verbs=("*",), apiGroups=["*"])
+
+
+def cluster_role(
+    name: str,
+    *rules: Json,
+    labels: Mapping[str, str] | None = None,
+    aggregates: Sequence[Json] = (),
+) -> Json:
+    """`aggregates` are label selectors of other ClusterRoles."""
+    made = {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRole",
+        "metadata": given({"name": name, "labels": labels}),
+        "rules": list(rules) or None,
+    }
+    return {**made, "aggregationRule": {"clusterRoleSelectors": aggregates}} if aggregates else made
+
+
+def role(name: str, *rules: Json, namespace: str = NAMESPACE) -> Json:
+    return {**cluster_role(name, *rules), "kind": "Role", "metadata": metadata(name, namespace)}
+
+
+def cluster_role_binding(name: str, of: str, *subjects: Json) -> Json:
+    """Gives the ClusterRole `of` to the subjects, everywhere."""
+    return {
+        "apiVersion": f"{RBAC}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": of},
+        "subjects": list(subjects) or None,
+    }
+
+
+def role_binding(
+    name: str, of: str, *subjects: Json, namespace: str = NAMESPACE, kind: str = "Role"
+) -> Json:
+    """Gives the Role `of`, or the ClusterRole, to the subjects in one namespace."""
+    return {
+        **cluster_role_binding(name, of, *subjects),
+        "kind": "RoleBinding",
+        "metadata": metadata(name, namespace),
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": of},
+    }
+
+
+def user(name: str = "alice") -> Json:
+    return {"apiGroup": RBAC, "kind": "User", "name": name}
+
+
+def group(name: str = "devs") -> Json:
+    return {"apiGroup": RBAC, "kind": "Group", "name": name}
+
+
+def service_account(name: str = "default", namespace: str | None = NAMESPACE) -> Json:
+    return given({"kind": "ServiceAccount", "name": name, "namespace": namespace})
+
+
 def value_of(manifest: Json) -> object:
     """What the inventory keeps of it."""
-    if manifest["kind"] == "Service":
-        return convert(manifest, WireService).compact()
-    if manifest["kind"] == "Pod":
-        return convert(manifest, WirePod).compact()
-    if manifest["kind"] == "Node":
-        return convert(manifest, WireNode).compact()
-    return subject(manifest)
+    return _READ[manifest["kind"]](manifest)
 
 
 def subject(manifest: Json) -> Endpoints | EndpointSlice:

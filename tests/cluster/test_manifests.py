@@ -13,18 +13,36 @@ from hypothesis import strategies as st
 
 from tests.builders import (
     Json,
+    cluster_role,
+    cluster_role_binding,
     endpoint_slice,
     endpoints,
     node,
     pod,
+    policy_rule,
+    role,
+    role_binding,
     service,
+    service_account,
     subject,
+    user,
     value_of,
 )
 from tests.strategies import json_values, law
 from webhook.cluster.manifests import Manifests, Unreadable, read_paths, read_text, state_of
 
-OBJECTS = (service(), pod(), node(), endpoints(), endpoint_slice())
+OBJECTS = (
+    service(),
+    pod(),
+    node(),
+    endpoints(),
+    endpoint_slice(),
+    cluster_role("writer", policy_rule()),
+    role("writer", policy_rule("endpointslices")),
+    cluster_role_binding("writers", "writer", user()),
+    role_binding("writers", "writer", service_account()),
+)
+CLUSTER_WIDE = {"Node", "ClusterRole", "ClusterRoleBinding"}
 VALUES = tuple((manifest["kind"], value_of(manifest)) for manifest in OBJECTS)
 
 
@@ -155,7 +173,8 @@ def namespaces(read: Manifests) -> list[str]:
 
 def test_an_object_without_a_namespace_is_in_the_default_one() -> None:
     text = to_yaml(*(without(each, "namespace") for each in OBJECTS))
-    assert namespaces(clean(text)) == ["default", "default", "", "default", "default"]
+    expected = ["" if kind in CLUSTER_WIDE else "default" for kind, _ in VALUES]
+    assert namespaces(clean(text)) == expected
 
 
 def test_an_object_without_an_api_version_is_of_the_only_one_there_is() -> None:

@@ -29,12 +29,12 @@ from webhook.cluster.snapshot import snapshot_lines
 def command(
     *, output_file: Path, namespace: str, kubeconfig: str | None, context: str | None
 ) -> None:
-    """Write the cluster state that an offline check or explain needs.
+    """Write the cluster state that an offline check, audit or explain needs.
 
-    It is a List of Services, Pods, Nodes, Endpoints and EndpointSlices with the fields that rules
-    use, and nothing secret: no environment, no commands, no annotations. The Services, Pods and
-    Nodes are those of the whole cluster, since an address may belong to any of them. The file
-    appears only once it is complete.
+    It is a List of Services, Pods, Nodes, Endpoints, EndpointSlices, and RBAC roles and bindings
+    with the fields that rules use, and nothing secret: no environment, no commands, no annotations.
+    All but Endpoints and EndpointSlices are those of the whole cluster, since an address may belong
+    to any Pod of it. The file appears only once it is complete.
 
     \b
     endpoints-guard snapshot -o now.json

@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.cluster.documents import NotYaml, load_document
-from webhook.cluster.resources import RESOURCES
+from webhook.cluster.resources import STORED
 from webhook.core.inventory import Inventory
 from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject
 
@@ -40,7 +40,7 @@ class Manifests:
     """What was read: objects of the kinds that matter, in order, and what was not readable."""
 
     objects: tuple[tuple[str, object], ...]
-    """Kind and value: Service, Pod, Node, Endpoints or EndpointSlice."""
+    """Kind and value, of the kinds in `webhook.cluster.resources`."""
     unreadable: tuple[Unreadable, ...]
 
     @property
@@ -105,7 +105,7 @@ class _Document(Struct, frozen=True):
         return Unreadable(file=self.file, document=self.number, field=field, reason=reason)
 
 
-_BY_KIND: Final = {resource.kind: resource for resource in RESOURCES}
+_BY_KIND: Final = {resource.kind: resource for resource in STORED}
 
 
 def _collect(items: Iterable[_Item]) -> Manifests:

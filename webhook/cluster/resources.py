@@ -10,6 +10,12 @@ from webhook.cluster.decoding import Resource
 from webhook.core.objects import Endpoints, EndpointSlice
 from webhook.core.objects.node import WireNode
 from webhook.core.objects.pod import WirePod
+from webhook.core.objects.rbac import (
+    WireClusterRole,
+    WireClusterRoleBinding,
+    WireRole,
+    WireRoleBinding,
+)
 from webhook.core.objects.service import WireService
 
 
@@ -41,8 +47,40 @@ ENDPOINT_SLICE: Final = Resource(
 API_SERVER_SLICES: Final = ENDPOINT_SLICE.within("default")
 """Where the addresses of the API servers are; everybody else's slices are judged, not believed."""
 
+CLUSTER_ROLE: Final = Resource(
+    kind="ClusterRole",
+    path="/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    wire=WireClusterRole,
+    convert=WireClusterRole.compact,
+    namespaced=False,
+)
+ROLE: Final = Resource(
+    kind="Role",
+    path="/apis/rbac.authorization.k8s.io/v1/roles",
+    wire=WireRole,
+    convert=WireRole.compact,
+)
+CLUSTER_ROLE_BINDING: Final = Resource(
+    kind="ClusterRoleBinding",
+    path="/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    wire=WireClusterRoleBinding,
+    convert=WireClusterRoleBinding.compact,
+    namespaced=False,
+)
+ROLE_BINDING: Final = Resource(
+    kind="RoleBinding",
+    path="/apis/rbac.authorization.k8s.io/v1/rolebindings",
+    wire=WireRoleBinding,
+    convert=WireRoleBinding.compact,
+)
+
 FACTS: Final = (SERVICE, POD, NODE)
 """What endpoints are judged by."""
 PUBLISHED: Final = (ENDPOINTS, ENDPOINT_SLICE)
 """What is judged."""
 RESOURCES: Final = (*FACTS, *PUBLISHED)
+"""What a verdict about endpoints may depend on."""
+RBAC: Final = (CLUSTER_ROLE, ROLE, CLUSTER_ROLE_BINDING, ROLE_BINDING)
+"""Who may write endpoints: a question of the audit alone."""
+STORED: Final = (*RESOURCES, *RBAC)
+"""What an audit reads."""

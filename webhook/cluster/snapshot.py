@@ -14,7 +14,7 @@ from webhook.cluster.api import ClusterApi, Page
 from webhook.cluster.decoding import Resource
 from webhook.cluster.errors import MalformedAnswer
 from webhook.cluster.paths import object_path
-from webhook.cluster.resources import PUBLISHED, RESOURCES
+from webhook.cluster.resources import PUBLISHED, RESOURCES, STORED
 from webhook.core.inventory import Inventory
 from webhook.core.objects import EndpointSlice, InvalidObject
 from webhook.core.objects.decoding import Metadata
@@ -26,7 +26,7 @@ Progress = Callable[[str, int], None]
 
 
 def read_cluster(api: ClusterApi, progress: Progress) -> Inventory:
-    """Everything that a verdict may depend on. Raises `ClusterUnavailable`."""
+    """Everything that a verdict about a write may depend on. Raises `ClusterUnavailable`."""
     inventory = Inventory()
     for resource in RESOURCES:
         for item in _items(api, resource, progress):
@@ -41,7 +41,7 @@ def snapshot_lines(api: ClusterApi, progress: Progress, namespace: str = "") -> 
     """
     yield '{"apiVersion":"v1","kind":"List","items":[\n'
     separator = ""
-    for resource in RESOURCES:
+    for resource in STORED:
         within = namespace if resource in PUBLISHED else ""
         for item in _items(api, resource, progress, within):
             wire = _decoded(item, resource.read_wire, resource.path)

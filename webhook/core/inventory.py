@@ -10,11 +10,20 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from webhook.core.addresses import Address
-from webhook.core.objects import Endpoints, EndpointSlice, Node, ObjectRef, Pod, Service
+from webhook.core.objects import (
+    Endpoints,
+    EndpointSlice,
+    Node,
+    ObjectRef,
+    Pod,
+    Role,
+    RoleBinding,
+    Service,
+)
 from webhook.core.ranges import RangeIndex
 
 Key = tuple[str, str]
-"""Namespace and name; the namespace is empty for Nodes."""
+"""Namespace and name; the namespace is empty for what belongs to the whole cluster."""
 Value = TypeVar("Value")
 Indexed_contra = TypeVar("Indexed_contra", contravariant=True)
 
@@ -113,12 +122,20 @@ class Inventory:
         self.nodes = Table[Node](lambda node: ("", node.name), self._nodes_by_ip, self._node_ranges)
         self.endpoints = Table[Endpoints](_metadata_key, self._api_servers)
         self.endpoint_slices = Table[EndpointSlice](_metadata_key, self._api_servers)
+        self.cluster_roles = Table[Role](_named_key)
+        self.roles = Table[Role](_named_key)
+        self.cluster_role_bindings = Table[RoleBinding](_named_key)
+        self.role_bindings = Table[RoleBinding](_named_key)
         self._tables: Mapping[str, Table[Any]] = {
             "Service": self.services,
             "Pod": self.pods,
             "Node": self.nodes,
             "Endpoints": self.endpoints,
             "EndpointSlice": self.endpoint_slices,
+            "ClusterRole": self.cluster_roles,
+            "Role": self.roles,
+            "ClusterRoleBinding": self.cluster_role_bindings,
+            "RoleBinding": self.role_bindings,
         }
 
     def apply(self, kind: str, value: object) -> None:
@@ -189,6 +206,10 @@ def _api_server_addresses(value: Endpoints | EndpointSlice) -> Iterable[str]:
     if (value.metadata.namespace, value.service_name) != API_SERVER:
         return ()
     return (listed.address.value for part in value.parts for listed in part.addresses)
+
+
+def _named_key(value: Role | RoleBinding) -> Key:
+    return value.namespace, value.name
 
 
 def _metadata_key(value: Endpoints | EndpointSlice) -> Key:

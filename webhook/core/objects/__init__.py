@@ -15,6 +15,7 @@ from webhook.core.objects.endpoints import (
 )
 from webhook.core.objects.node import Node
 from webhook.core.objects.pod import ContainerPort, Pod
+from webhook.core.objects.rbac import PolicyRule, Role, RoleBinding, Subject
 from webhook.core.objects.request import AdmissionRequest
 from webhook.core.objects.service import Service, ServicePort
 
@@ -29,9 +30,13 @@ __all__ = [
     "ObjectRef",
     "Part",
     "Pod",
+    "PolicyRule",
     "Port",
+    "Role",
+    "RoleBinding",
     "Service",
     "ServicePort",
+    "Subject",
     "TargetRef",
     "convert",
     "decode",

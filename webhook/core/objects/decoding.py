@@ -22,7 +22,7 @@ class InvalidObject(ValueError):
         super().__init__(f"{path}: {reason}" if path else reason)
 
 
-_ACRONYMS = {"ip": "IP", "ips": "IPs", "cidr": "CIDR", "cidrs": "CIDRs"}
+_ACRONYMS = {"ip": "IP", "ips": "IPs", "cidr": "CIDR", "cidrs": "CIDRs", "urls": "URLs"}
 
 
 def api_name(field: str) -> str:
