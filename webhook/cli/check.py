@@ -1,25 +1,21 @@
 """`endpoints-guard check`: what admission would say of manifests, before they are applied."""
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 import click
 from msgspec import structs
 
 from webhook.cli.cluster import cluster_options, connect, read_everything
 from webhook.cli.policies import policy_option, policy_source
-from webhook.cli.problems import EXIT_FINDINGS, EXIT_USAGE, UsageProblem
+from webhook.cli.reporting import Reporting, reporting_options
 from webhook.cluster.manifests import Manifests, read_paths, state_of
 from webhook.core.engine import Decision, decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.policy import Policy
-from webhook.core.report import Judged, Report, Unread, as_json, as_text
-from webhook.core.rule import Action
-
-_FORMATS: Final[dict[str, Callable[[Report], str]]] = {"text": as_text, "json": as_json}
+from webhook.core.report import Judged, Report, Unread
 
 
 @click.command()
@@ -51,27 +47,7 @@ _FORMATS: Final[dict[str, Callable[[Report], str]]] = {"text": as_text, "json": 
 @policy_option
 @click.option("--user", default="", help="Judge as if this user wrote, by full name.")
 @click.option("--group", "groups", multiple=True, help="A group of that user; may be repeated.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Choice(list(_FORMATS)),
-    default="text",
-    show_default=True,
-    help="text for people; json is a contract for programs.",
-)
-@click.option(
-    "--output-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write the report there.  [default: standard output]",
-)
-@click.option(
-    "--fail-on",
-    type=click.Choice(["deny", "warn"]),
-    default="deny",
-    show_default=True,
-    help="Exit with 1 when there is a finding of this action or a graver one.",
-)
+@reporting_options
 def command(
     *,
     paths: tuple[str, ...],
@@ -83,9 +59,7 @@ def command(
     policy: Path | None,
     user: str,
     groups: tuple[str, ...],
-    output: str,
-    output_file: Path | None,
-    fail_on: str,
+    reporting: Reporting,
 ) -> None:
     """Judge the Endpoints and EndpointSlices in files, as the webhook would.
 
@@ -109,20 +83,10 @@ def command(
         state.add_to(before)
     report = judge_manifests(written, before, rules, user=user, groups=groups)
     report = structs.replace(report, unreadable=tuple(_unread((state, written))))
-    _write(_FORMATS[output](report), output_file)
+    reporting.write(report, "check")
     if not report.objects:
         click.echo("there was no Endpoints or EndpointSlice to judge", err=True)
-    sys.exit(_exit_code(report, Action(fail_on)))
-
-
-def _write(text: str, file: Path | None) -> None:
-    if file is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageProblem(f"{file}: {error.strerror}") from error
+    sys.exit(reporting.exit_code(report))
 
 
 def judge_manifests(
@@ -163,9 +127,3 @@ def _unread(sources: Iterable[Manifests]) -> Iterable[Unread]:
         for each in manifests.unreadable:
             place = f"{each.file}, document {each.document}" if each.document else each.file
             yield Unread(place=place, field=each.field, reason=each.reason)
-
-
-def _exit_code(report: Report, fail_on: Action) -> int:
-    if report.unreadable:
-        return EXIT_USAGE
-    return EXIT_FINDINGS if report.has_finding_at(fail_on) else 0
