@@ -36,11 +36,8 @@ class Address(Struct, frozen=True, gc=False, kw_only=True):
     """The special range that it lies in, also when wrapped in a translated form; empty for none."""
     embedded: tuple["Address", ...] = ()
     """IPv4 addresses that a translator (NAT64, 6to4, Teredo, ...) would forward it to."""
-
-    @property
-    def version(self) -> int:
-        """4 or 6, for `value`; 0 when there is none."""
-        return {"IPv4": 4, "IPv6": 6}.get(self.family, 0)
+    reaches: tuple[str, ...] = ()
+    """The `value` of each of its `destinations`."""
 
     @property
     def destinations(self) -> tuple["Address", ...]:
@@ -129,6 +126,7 @@ def _address(
         number=int(ip),
         special=special,
         embedded=embedded,
+        reaches=(str(ip), *(inner.value for inner in embedded)),
     )
 
 

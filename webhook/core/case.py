@@ -9,6 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.core.addresses import Address
 from webhook.core.inventory import API_SERVER, Inventory
 from webhook.core.objects import (
     ContainerPort,
@@ -47,6 +48,11 @@ class Limits(Struct, frozen=True, dict=True, kw_only=True):
         """`forbidden_cidrs`, ready for questions."""
         return CidrSet(self.forbidden_cidrs)
 
+    def forbids(self, address: Address) -> bool:
+        """Whether traffic to the address may reach one in `forbidden_cidrs`."""
+        networks = self.forbidden_networks
+        return any(each in networks for each in address.destinations) if networks else False
+
     @cached_property
     def pod_networks(self) -> CidrSet:
         """`pod_cidrs`, ready for questions."""
@@ -73,28 +79,18 @@ class ObjectCase:
         self.writer = writer
         """Full user name; empty when no particular write is judged, but what is stored."""
         self.namespace: str = subject.metadata.namespace
-        self.service: Service | None = (
-            inventory.service(self.namespace, subject.service_name)
-            if subject.service_name
-            else None
-        )
+        owner = subject.service_name
+        self.service: Service | None = inventory.service(self.namespace, owner) if owner else None
         selects = self.service is not None and self.service.has_selector
         self.ownership = Ownership.SELECTOR if selects else Ownership.MANUAL
-
-    @property
-    def is_of_api_servers(self) -> bool:
+        self.is_of_api_servers = (self.namespace, owner) == API_SERVER
         """Whether these are the endpoints of `default/kubernetes`."""
-        return (self.namespace, self.subject.service_name) == API_SERVER
-
-    @cached_property
-    def has_addresses(self) -> bool:
+        self.has_addresses = any(part.addresses for part in subject.parts)
         """Whether there is anything to judge; leader-election Endpoints have no address."""
-        return any(part.addresses for part in self.subject.parts)
-
-    @cached_property
-    def service_ports(self) -> Mapping[tuple[str, str], ServicePort]:
+        self.service_ports: Mapping[tuple[str, str], ServicePort] = (
+            {port.key: port for port in self.service.ports} if self.service is not None else {}
+        )
         """The Service's ports by name and protocol, which is how proxies join them."""
-        return {port.key: port for port in self.service.ports} if self.service is not None else {}
 
 
 class PartCase:
@@ -148,23 +144,13 @@ class PartCase:
 class PortCase(Struct, frozen=True, gc=False):
     """One port of one part."""
 
+    object: ObjectCase
     part: PartCase
     index: int
-
-    @property
-    def object(self) -> ObjectCase:
-        """The object that it is a port of."""
-        return self.part.object
-
-    @property
-    def port(self) -> Port:
-        """The port in question."""
-        return self.part.part.ports[self.index]
-
-    @property
-    def service_port(self) -> ServicePort | None:
-        """The Service's port of this name and protocol."""
-        return self.object.service_ports.get(self.port.service_port)
+    port: Port
+    """The port in question."""
+    service_port: ServicePort | None
+    """The Service's port of this name and protocol."""
 
     @property
     def path(self) -> str:
@@ -172,7 +158,13 @@ class PortCase(Struct, frozen=True, gc=False):
         return f"{self.part.part.ports_path}[{self.index}]"
 
 
-class AddressCase(Struct):
+def port_case(case: PartCase, index: int, port: Port) -> PortCase:
+    """Gather what is known of one port."""
+    service_port = case.object.service_ports.get(port.service_port)
+    return PortCase(case.object, case, index, port, service_port)
+
+
+class AddressCase(Struct, gc=False):
     """One address, with the Pods that hold it."""
 
     object: ObjectCase
@@ -214,15 +206,19 @@ class AddressCase(Struct):
 
 def address_case(case: ObjectCase, part: Part, listed: ListedAddress) -> AddressCase:
     """Gather what is known of one address."""
-    inventory, namespace = case.inventory, case.namespace
-    holders = inventory.live_pods_at(listed.address.value) if listed.address.value else ()
-    own = tuple([pod for pod in holders if pod.namespace == namespace])
+    namespace = case.namespace
+    own = case.inventory.live_pods_at(listed.address.value)
+    # Usually one Pod of the namespace holds it, and no new tuple is needed.
+    if own and (len(own) > 1 or own[0].namespace != namespace):
+        own = tuple([pod for pod in own if pod.namespace == namespace])
     target = _target_pod(case, listed.target_ref)
     return AddressCase(case, part, listed, own, target, _pod_behind(case, own, target))
 
 
 def _target_pod(case: ObjectCase, ref: TargetRef | None) -> Pod | None:
-    if ref is None or not is_pod_ref(ref) or ref.namespace not in ("", case.namespace):
+    if ref is None or not is_pod_ref(ref):
+        return None
+    if ref.namespace and ref.namespace != case.namespace:
         return None
     pod = case.inventory.pod(case.namespace, ref.name)
     if pod is None or (ref.uid and ref.uid != pod.uid):
@@ -231,13 +227,15 @@ def _target_pod(case: ObjectCase, ref: TargetRef | None) -> Pod | None:
 
 
 def _pod_behind(case: ObjectCase, own: tuple[Pod, ...], target: Pod | None) -> Pod | None:
-    if case.ownership is Ownership.SELECTOR:
-        assert case.service is not None  # noqa: S101 - what SELECTOR means
-        selects = case.service.selects
-        own = tuple([pod for pod in own if selects(pod.labels)])
-    if target in own:
-        return target
-    return own[0] if own else None
+    service = case.service if case.ownership is Ownership.SELECTOR else None
+    first = None
+    for pod in own:
+        if service is None or service.selects(pod.labels):
+            if pod is target:
+                return pod
+            if first is None:
+                first = pod
+    return first
 
 
 def is_pod_ref(ref: TargetRef) -> bool:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct, structs
 
-from webhook.core.case import ObjectCase, PartCase, PortCase
+from webhook.core.case import ObjectCase, PartCase, port_case
 from webhook.core.claims import OldClaims, Ports, port_claims, starts_afresh
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ListedAddress, Port
@@ -183,15 +183,15 @@ def judge_stored(rules: Active, case: object) -> tuple[Finding, ...]:
 def _judge_part(judgement: "_Judgement", case: PartCase, rules: RuleSet) -> None:
     ports = port_claims(case.part.ports)
     for index, port in enumerate(case.part.ports):
-        at_port = PortCase(case, index)
+        at_port = port_case(case, index, port)
         for rule, check, action in rules.port:
             violation = check(at_port)
             if violation is not None:
                 listed = violation.listed or case.part.addresses
                 old = judgement.covered(listed, port_claims((port,)), rule.facet)
                 judgement.add(Finding(rule, action, violation, old, ports=(port,)))
-    for at_address in case.addresses:
-        for rule, check, action in rules.address:
+    for rule, check, action in rules.address:
+        for at_address in case.addresses:
             violation = check(at_address)
             if violation is not None:
                 old = judgement.covered((at_address.listed,), ports, rule.facet)

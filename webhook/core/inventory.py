@@ -46,9 +46,6 @@ class Index(Generic[Value]):
         self.keys = keys
         self.entries: dict[str, tuple[Value, ...]] = {}
 
-    def __getitem__(self, key: str) -> tuple[Value, ...]:
-        return self.entries.get(key, ())
-
     def add(self, value: Value) -> None:
         """Make it findable."""
         for key in self.keys(value):
@@ -111,7 +108,7 @@ class Inventory:
         that was read anew lies in the same network as the rest.
         """
         self._background = background
-        self._pods_by_ip = Index[Pod](lambda pod: pod.ips)
+        self._pods_by_ip = Index[Pod](lambda pod: () if pod.terminal else pod.ips)
         self._pods_by_uid = Index[Pod](lambda pod: (pod.uid,) if pod.uid else ())
         self._services_by_ip = Index[Service](lambda s: (*s.cluster_ips, *s.public_ips))
         self._nodes_by_ip = Index[Node](lambda node: node.ips)
@@ -164,7 +161,7 @@ class Inventory:
 
     def pod_with_uid(self, uid: str) -> Pod | None:
         """The Pod of this uid, whatever its name."""
-        return next(iter(self._pods_by_uid[uid]), None)
+        return next(iter(self._pods_by_uid.entries.get(uid, ())), None)
 
     def node(self, name: str) -> Node | None:
         """The Node of this name."""
@@ -177,19 +174,15 @@ class Inventory:
 
     def live_pods_at(self, ip: str) -> tuple[Pod, ...]:
         """The Pods that hold a canonical address; a terminal Pod holds none (kubernetes#135593)."""
-        pods = self._pods_by_ip[ip]
-        for pod in pods:
-            if pod.terminal:
-                return tuple(pod for pod in pods if not pod.terminal)
-        return pods
+        return self._pods_by_ip.entries.get(ip, ())
 
     def nodes_at(self, ip: str) -> tuple[Node, ...]:
         """The Nodes that list a canonical address."""
-        return self._nodes_by_ip[ip]
+        return self._nodes_by_ip.entries.get(ip, ())
 
     def is_api_server(self, ip: str) -> bool:
         """Whether a canonical address is among the endpoints of `default/kubernetes`."""
-        return bool(self._api_servers[ip])
+        return ip in self._api_servers.entries
 
     def in_pod_range(self, address: Address) -> bool:
         """Whether a Node was given a Pod range that holds the address."""
@@ -199,7 +192,7 @@ class Inventory:
 
     def services_at(self, ip: str) -> tuple[Service, ...]:
         """The Services with this canonical cluster, external or load-balancer address."""
-        return self._services_by_ip[ip]
+        return self._services_by_ip.entries.get(ip, ())
 
 
 def _api_server_addresses(value: Endpoints | EndpointSlice) -> Iterable[str]:

@@ -5,54 +5,65 @@ number.
 from collections import Counter
 from collections.abc import Callable, Iterable
 from ipaddress import ip_network
-from typing import Generic, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
-from webhook.core.addresses import Address
+from webhook.core.addresses import Address, Family
 
 Value = TypeVar("Value")
 
-_BITS = {4: 32, 6: 128}
+_FAMILIES: Final[dict[int, Family]] = {4: "IPv4", 6: "IPv6"}
 
 
 class CidrSet:
     """CIDRs by length: one dict lookup for each length in use, and clusters use very few."""
 
     def __init__(self, cidrs: Iterable[str] = ()) -> None:
-        self._networks: dict[tuple[int, int], Counter[int]] = {}
+        self._lengths: dict[str, tuple[tuple[int, Counter[int]], ...]] = {}
+        """By family: how far to shift an address for a length, and the networks of this length."""
         for cidr in cidrs:
             self.add(cidr)
 
     def add(self, cidr: str) -> None:
         """Put one in; text that is no CIDR holds no address."""
-        key, prefix = _parsed(cidr)
-        if key is not None:
-            self._networks.setdefault(key, Counter())[prefix] += 1
+        family, shift, prefix = _parsed(cidr)
+        if not family:
+            return
+        networks = self._networks(family, shift)
+        if networks is None:
+            networks = Counter()
+            self._lengths[family] = (*self._lengths.get(family, ()), (shift, networks))
+        networks[prefix] += 1
 
     def discard(self, cidr: str) -> None:
         """Take one out that was put in; put in twice, it has to be taken out twice."""
-        key, prefix = _parsed(cidr)
-        if key is None or key not in self._networks:
+        family, shift, prefix = _parsed(cidr)
+        networks = self._networks(family, shift)
+        if networks is None:
             return
-        prefixes = self._networks[key]
-        prefixes[prefix] -= 1
-        if prefixes[prefix] <= 0:
-            del prefixes[prefix]
+        networks[prefix] -= 1
+        if networks[prefix] <= 0:
+            del networks[prefix]
+
+    def __bool__(self) -> bool:
+        return bool(self._lengths)
 
     def __contains__(self, address: Address) -> bool:
-        return any(
-            version == address.version and number >> (_BITS[version] - length) in prefixes
-            for (version, length), prefixes in tuple(self._networks.items())
-            for number in (address.number,)
-        )
+        for shift, networks in self._lengths.get(address.family, ()):
+            if address.number >> shift in networks:
+                return True
+        return False
+
+    def _networks(self, family: str, shift: int) -> Counter[int] | None:
+        return dict(self._lengths.get(family, ())).get(shift)
 
 
-def _parsed(cidr: str) -> tuple[tuple[int, int] | None, int]:
+def _parsed(cidr: str) -> tuple[Family | Literal[""], int, int]:
     try:
         network = ip_network(cidr, strict=False)
     except ValueError:
-        return None, 0
-    shift = _BITS[network.version] - network.prefixlen
-    return (network.version, network.prefixlen), int(network.network_address) >> shift
+        return "", 0, 0
+    shift = network.max_prefixlen - network.prefixlen
+    return _FAMILIES[network.version], shift, int(network.network_address) >> shift
 
 
 class RangeIndex(Generic[Value]):

@@ -48,9 +48,7 @@ class Service(Struct, frozen=True, gc=False, kw_only=True):
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Equality on every pair; a missing key never matches, not even the empty value."""
-        if self.selector is None:
-            return False
-        return all(labels.get(key) == value for key, value in self.selector.items())
+        return self.selector is not None and self.selector.items() <= labels.items()
 
 
 class _WirePort(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):

@@ -11,12 +11,12 @@ from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
-    inventory = case.object.inventory
-    if not any(inventory.is_api_server(a.value) for a in case.listed.address.destinations):
-        return None
     if case.object.is_of_api_servers:
         return None
-    return case.violation(f"{case.text} is the address of the API server")
+    for ip in case.listed.address.reaches:
+        if case.object.inventory.is_api_server(ip):
+            return case.violation(f"{case.text} is the address of the API server")
+    return None
 
 
 RULE = Rule(

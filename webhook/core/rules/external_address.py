@@ -17,8 +17,7 @@ def check_address(case: AddressCase) -> Violation | None:
     if case.own_pods or not address.value:
         return None
     allowed = limits.allowed_networks
-    forbidden = any(each in limits.forbidden_networks for each in address.destinations)
-    if (allowed is None or address in allowed) and not forbidden:
+    if (allowed is None or address in allowed) and not limits.forbids(address):
         return None
     return case.violation(f"{case.text} is not an external address that this namespace may use")
 

@@ -15,11 +15,11 @@ from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 def check(case: AddressCase) -> Violation | None:
     if case.object.is_of_api_servers:
         return None  # they run on nodes
-    for address in case.listed.address.destinations:
-        for node in case.object.inventory.nodes_at(address.value):
+    for ip in case.listed.address.reaches:
+        for node in case.object.inventory.nodes_at(ip):
             return case.violation(
                 f"{case.text} is the address of a node",
-                private=f"Node {node.name} has {address.value}",
+                private=f"Node {node.name} has {ip}",
             )
     return None
 

@@ -14,18 +14,19 @@ from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
-    for address in case.listed.address.destinations:
-        services = case.object.inventory.services_at(address.value)
+    for ip in case.listed.address.reaches:
+        services = case.object.inventory.services_at(ip)
+        if not services:
+            continue
         foreign = [s for s in services if s.namespace != case.object.namespace]
         if foreign:
             name = f"{foreign[0].namespace}/{foreign[0].name}"
             return case.violation(
                 f"{case.text} is the address of a Service of another namespace",
-                private=f"Service {name} has {address.value}",
+                private=f"Service {name} has {ip}",
             )
-        if services:
-            own = case.violation(f"{case.text} is the address of Service {services[0].name}")
-            return replace(own, mild=True)
+        own = case.violation(f"{case.text} is the address of Service {services[0].name}")
+        return replace(own, mild=True)
     return None
 
 

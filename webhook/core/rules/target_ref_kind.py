@@ -12,7 +12,7 @@ from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 def check(case: AddressCase) -> Violation | None:
     ref = case.target_ref
-    if ref is None or is_pod_ref(ref):
+    if ref is None or case.target_pod is not None or is_pod_ref(ref):
         return None
     kind = " of ".join(filter(None, (ref.kind or "(no kind given)", ref.api_version)))
     if ref.kind != "Node" or case.object.ownership is Ownership.SELECTOR:

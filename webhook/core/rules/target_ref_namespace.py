@@ -12,7 +12,7 @@ from webhook.core.rule import Action, Example, Rule, Violation, both
 
 def check(case: AddressCase) -> Violation | None:
     ref = case.target_ref
-    if ref is None or ref.namespace in ("", case.object.namespace):
+    if ref is None or not ref.namespace or ref.namespace == case.object.namespace:
         return None
     return case.violation_at(
         "targetRef.namespace",

@@ -11,7 +11,7 @@ from webhook.core.rule import Action, Example, Rule, Violation, both
 
 def check(case: AddressCase) -> Violation | None:
     ref = case.target_ref
-    if ref is None or not is_pod_ref(ref) or case.target_pod is not None:
+    if ref is None or case.target_pod is not None or not is_pod_ref(ref):
         return None
     if ref.namespace not in ("", case.object.namespace):
         return None  # EG302 says so; to look there would tell the writer what exists elsewhere
