@@ -6,10 +6,12 @@ mutated, so a reader sees the state before a change or after it. While an addres
 Pods it may see both or neither; confirm-before-deny covers that (docs/adr/0004).
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Generic, Protocol, TypeVar
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any, Final
 
 from webhook.core.addresses import Address
+from webhook.core.audit_index import AuditIndex
 from webhook.core.objects import (
     Endpoints,
     EndpointSlice,
@@ -21,83 +23,10 @@ from webhook.core.objects import (
     Service,
 )
 from webhook.core.ranges import RangeIndex
-
-Key = tuple[str, str]
-"""Namespace and name; the namespace is empty for what belongs to the whole cluster."""
-Value = TypeVar("Value")
-Indexed_contra = TypeVar("Indexed_contra", contravariant=True)
-
+from webhook.core.tables import Index, Key, Table
 
 API_SERVER: Final[Key] = ("default", "kubernetes")
 """The Service whose endpoints are the API servers themselves."""
-
-
-class _Findable(Protocol[Indexed_contra]):
-    """What a table keeps current with its objects."""
-
-    def add(self, value: Indexed_contra, /) -> None: ...
-    def discard(self, value: Indexed_contra, /) -> None: ...
-
-
-class Index(Generic[Value]):
-    """Objects by something that several of them may share, such as an IP address."""
-
-    def __init__(self, keys: Callable[[Value], Iterable[str]]) -> None:
-        self.keys = keys
-        self.entries: dict[str, tuple[Value, ...]] = {}
-
-    def add(self, value: Value) -> None:
-        """Make it findable."""
-        for key in self.keys(value):
-            self.entries[key] = (*self.entries.get(key, ()), value)
-
-    def discard(self, value: Value) -> None:
-        """Make it unfindable again; it must be the very object that was added."""
-        for key in self.keys(value):
-            left = tuple(other for other in self.entries.get(key, ()) if other is not value)
-            if left:
-                self.entries[key] = left
-            else:
-                self.entries.pop(key, None)
-
-
-class Table(Generic[Value]):
-    """All objects of one kind, by namespace and name, with their indexes."""
-
-    def __init__(self, key: Callable[[Value], Key], *indexes: _Findable[Value]) -> None:
-        self._key = key
-        self._indexes = indexes
-        self.objects: dict[Key, Value] = {}
-
-    def apply(self, value: Value) -> None:
-        """Add it, or put it in the place of the object with the same namespace and name."""
-        key = self._key(value)
-        before = self.objects.get(key)
-        if before is value:
-            return
-        # The new entry first: an address that stays with the object is never unfindable.
-        for index in self._indexes:
-            index.add(value)
-        self.objects[key] = value
-        if before is not None:
-            for index in self._indexes:
-                index.discard(before)
-
-    def remove(self, key: Key) -> None:
-        """Forget it; an unknown key is fine."""
-        before = self.objects.pop(key, None)
-        if before is not None:
-            for index in self._indexes:
-                index.discard(before)
-
-    def replace(self, values: Iterable[Value]) -> None:
-        """Make these the only ones; readers never see fewer than are in both."""
-        kept = set()
-        for value in values:
-            kept.add(self._key(value))
-            self.apply(value)
-        for key in [key for key in self.objects if key not in kept]:
-            self.remove(key)
 
 
 class Inventory:
@@ -134,6 +63,19 @@ class Inventory:
             "ClusterRoleBinding": self.cluster_role_bindings,
             "RoleBinding": self.role_bindings,
         }
+
+    @cached_property
+    def for_audit(self) -> AuditIndex:
+        """What only an audit asks; made, and from then on kept current, when it is first asked for.
+
+        Whoever goes on changing the inventory in other threads asks for it before they start.
+        """
+        return AuditIndex(
+            endpoints=self.endpoints,
+            endpoint_slices=self.endpoint_slices,
+            services=self.services,
+            pods=self.pods,
+        )
 
     def apply(self, kind: str, value: object) -> None:
         """Add or replace one object of this kind."""
