@@ -52,6 +52,7 @@ from tests.strategies import many_pods, services
 from webhook.cli import cli
 from webhook.cluster.errors import Forbidden
 from webhook.cluster.manifests import read_text, state_of
+from webhook.cluster.progress import unseen
 from webhook.cluster.snapshot import read_cluster, snapshot_lines
 from webhook.core.engine import decide
 from webhook.core.inventory import Inventory
@@ -66,13 +67,9 @@ def fill(server: FakeApiServer, manifests: Sequence[Json]) -> None:
         server.state.put(PATHS[manifest["kind"]], manifest)
 
 
-def silent(kind: str, count: int) -> None:
-    """No progress is shown."""
-
-
 def snapshot(server: FakeApiServer, manifests: Sequence[Json], namespace: str = "") -> str:
     fill(server, manifests)
-    return "".join(snapshot_lines(api_of(server), silent, namespace))
+    return "".join(snapshot_lines(api_of(server), unseen, namespace))
 
 
 def read_back(text: str) -> Inventory:
@@ -184,7 +181,7 @@ def test_reading_the_cluster_into_memory_says_the_same(
 ) -> None:
     fill(server, cluster)
     judged_by = [each for each in cluster if RBAC not in each["apiVersion"]]
-    assert facts(read_cluster(api_of(server), silent)) == facts(state(*judged_by))
+    assert facts(read_cluster(api_of(server), unseen)) == facts(state(*judged_by))
 
 
 @pytest.fixture(scope="module")
@@ -296,10 +293,11 @@ def test_it_is_a_list_as_kubectl_prints_it_one_object_a_line(server: FakeApiServ
 def test_a_big_cluster_is_read_in_pages_with_progress(server: FakeApiServer) -> None:
     many = [pod(f"web-{n}", ip=f"10.0.{n // 250}.{n % 250 + 1}") for n in range(1200)]
     fill(server, many)
-    seen: list[tuple[str, int]] = []
-    text = "".join(snapshot_lines(api_of(server), lambda kind, count: seen.append((kind, count))))
+    seen: list[tuple[str, int, int]] = []
+    text = "".join(snapshot_lines(api_of(server), lambda *page: seen.append(page)))
     assert len(json.loads(text)["items"]) == 1200
-    assert [count for kind, count in seen if kind == "Pod"] == [500, 1000, 1200]
+    pages = [(count, total) for kind, count, total in seen if kind == "Pod"]
+    assert pages == [(500, 1200), (1000, 1200), (1200, 1200)]
 
 
 def test_of_a_namespace_it_has_only_that_one_s_endpoints(server: FakeApiServer) -> None:
@@ -341,7 +339,7 @@ def test_what_cannot_be_read_is_an_error_and_no_smaller_snapshot(server: FakeApi
     fill(server, (service(), pod()))
     server.inject(Fault(verb="list", path="/api/v1/nodes", status=403))
     with pytest.raises(Forbidden):
-        "".join(snapshot_lines(api_of(server), silent))
+        "".join(snapshot_lines(api_of(server), unseen))
 
 
 # --- Through the command line

@@ -138,6 +138,8 @@ class State:
             metadata: Object = {"resourceVersion": str(version)}
             if end < len(items):
                 self._snapshots[version] = items
+                if not (query.get("labelSelector") or query.get("fieldSelector")):
+                    metadata["remainingItemCount"] = len(items) - end
                 metadata["continue"] = base64.b64encode(f"{version}:{end}".encode()).decode()
         page = {"kind": f"{KINDS[path]}List", "apiVersion": _api_version(path)}
         return 200, {**page, "metadata": metadata, "items": items[start:end]}

@@ -18,6 +18,7 @@ from webhook.cli.problems import EXIT_UNREAD
 _COMMANDS: Final = {
     "serve": "answer admission reviews over TLS: the webhook itself",
     "check": "judge Endpoints and EndpointSlices in files before they are applied",
+    "audit": "judge everything that a cluster has stored",
     "explain": "say what a rule means, or why an object is judged as it is",
     "rules": "list the rules",
     "snapshot": "write the cluster state that an offline check needs",

@@ -1,7 +1,6 @@
 """`endpoints-guard check`: what admission would say of manifests, before they are applied."""
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -15,7 +14,7 @@ from webhook.core.engine import Decision, decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.policy import Policy
-from webhook.core.report import Judged, Report, Unread
+from webhook.core.report import Judged, Report
 
 
 @click.command()
@@ -82,7 +81,7 @@ def command(
         before = read_everything(connect(kubeconfig, context, connections=1))
         state.add_to(before)
     report = judge_manifests(written, before, rules, user=user, groups=groups)
-    report = structs.replace(report, unreadable=tuple(_unread((state, written))))
+    report = structs.replace(report, unreadable=(*state.unread, *written.unread))
     reporting.write(report, "check")
     if not report.objects:
         click.echo("there was no Endpoints or EndpointSlice to judge", err=True)
@@ -120,10 +119,3 @@ def _request(
 
 def _judged(request: AdmissionRequest, decision: Decision) -> Judged:
     return Judged(ref=request.ref, verdict=decision.verdict, findings=decision.findings)
-
-
-def _unread(sources: Iterable[Manifests]) -> Iterable[Unread]:
-    for manifests in sources:
-        for each in manifests.unreadable:
-            place = f"{each.file}, document {each.document}" if each.document else each.file
-            yield Unread(place=place, field=each.field, reason=each.reason)

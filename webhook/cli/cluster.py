@@ -1,29 +1,30 @@
 """The flags by which a command finds its cluster: kubectl's own."""
 
-import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from certs.api import KubernetesApi
 from webhook.cli.problems import UnreadProblem, UsageProblem
+from webhook.cli.progress import reading_progress
 from webhook.cluster import api
 from webhook.cluster.credentials import access
 from webhook.cluster.errors import ClusterConfigError, ClusterUnavailable
 from webhook.cluster.snapshot import read_cluster
 from webhook.core.inventory import Inventory
 
+kubeconfig_option: Final = click.option(
+    "--kubeconfig",
+    metavar="FILE",
+    help="How to reach the cluster.  [default: this Pod's own; $KUBECONFIG; ~/.kube/config]",
+)
+
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add `--kubeconfig` and `--context`."""
-    kubeconfig = click.option(
-        "--kubeconfig",
-        metavar="FILE",
-        help="How to reach the cluster.  [default: this Pod's own; $KUBECONFIG; ~/.kube/config]",
-    )
     context = click.option("--context", metavar="NAME", help="A context of the kubeconfig.")
-    return kubeconfig(context(command))
+    return kubeconfig_option(context(command))
 
 
 def connect(kubeconfig: str | None, context: str | None, *, connections: int) -> api.ClusterApi:
@@ -45,15 +46,10 @@ def certificate_api(kubeconfig: str | None, context: str | None) -> KubernetesAp
 def read_everything(cluster: api.ClusterApi) -> Inventory:
     """The whole cluster, once, with progress on a terminal. Raises `UnreadProblem`."""
     try:
-        return read_cluster(cluster, progress)
+        with reading_progress() as progress:
+            return read_cluster(cluster, progress)
     except ClusterUnavailable as error:
         raise unread(error) from error
-
-
-def progress(kind: str, count: int) -> None:
-    """Say how far reading has got, on a terminal only."""
-    if sys.stderr.isatty():
-        click.echo(f"\rread {count} {kind} objects\033[K", nl=False, err=True)
 
 
 def unread(error: ClusterUnavailable) -> UnreadProblem:

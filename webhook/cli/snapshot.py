@@ -7,8 +7,9 @@ from tempfile import NamedTemporaryFile
 
 import click
 
-from webhook.cli.cluster import cluster_options, connect, progress, unread
+from webhook.cli.cluster import cluster_options, connect, unread
 from webhook.cli.problems import UsageProblem
+from webhook.cli.progress import reading_progress
 from webhook.cluster.errors import ClusterUnavailable
 from webhook.cluster.snapshot import snapshot_lines
 
@@ -40,17 +41,23 @@ def command(
     endpoints-guard snapshot -o now.json
     endpoints-guard check -f manifests/ --state now.json
     """
-    lines = snapshot_lines(connect(kubeconfig, context, connections=1), progress, namespace)
+    api = connect(kubeconfig, context, connections=1)
     try:
-        if output_file == Path("-"):
-            for line in lines:
-                click.echo(line, nl=False)
-        else:
-            _write_whole(output_file, lines)
+        # Bars between the lines of a file that is shown would spoil both.
+        with reading_progress(wanted=output_file != Path("-")) as progress:
+            _write(snapshot_lines(api, progress, namespace), output_file)
     except ClusterUnavailable as error:
         raise unread(error) from error
     except OSError as error:
         raise UsageProblem(f"{output_file}: {error.strerror}") from error
+
+
+def _write(lines: Iterator[str], file: Path) -> None:
+    if file == Path("-"):
+        for line in lines:
+            click.echo(line, nl=False)
+    else:
+        _write_whole(file, lines)
 
 
 def _write_whole(file: Path, lines: Iterator[str]) -> None:

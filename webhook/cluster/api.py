@@ -43,6 +43,8 @@ class ListMeta(msgspec.Struct, frozen=True):
 
     resource_version: str = msgspec.field(default="", name="resourceVersion")
     continue_token: str = msgspec.field(default="", name="continue")
+    remaining: int = msgspec.field(default=0, name="remainingItemCount")
+    """How many objects come after this page; 0 also where the server does not say."""
 
 
 class Page(msgspec.Struct, frozen=True):

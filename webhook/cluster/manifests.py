@@ -16,6 +16,7 @@ from webhook.cluster.documents import NotYaml, load_document
 from webhook.cluster.resources import STORED
 from webhook.core.inventory import Inventory
 from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject
+from webhook.core.report import Unread
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 
@@ -30,9 +31,13 @@ class Unreadable:
     field: str
     reason: str
 
+    @property
+    def place(self) -> str:
+        """File and document."""
+        return f"{self.file}, document {self.document}" if self.document else self.file
+
     def __str__(self) -> str:
-        place = f"{self.file}, document {self.document}" if self.document else self.file
-        return ": ".join(filter(None, (place, self.field, self.reason)))
+        return ": ".join(filter(None, (self.place, self.field, self.reason)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,14 @@ class Manifests:
         """The objects that can be judged."""
         return tuple(
             value for _, value in self.objects if isinstance(value, (Endpoints, EndpointSlice))
+        )
+
+    @property
+    def unread(self) -> tuple[Unread, ...]:
+        """What was not readable, as reports say it."""
+        return tuple(
+            Unread(place=each.place, field=each.field, reason=each.reason)
+            for each in self.unreadable
         )
 
     def add_to(self, inventory: Inventory) -> None:

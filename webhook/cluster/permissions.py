@@ -1,4 +1,4 @@
-"""The RBAC rules without which the webhook cannot see; the chart's roles are made of these.
+"""The RBAC rules without which webhook and audit cannot see; the chart's roles are made of these.
 
 Reading only. `get` and `list` also serve the live look before a denial, which asks for objects by
 name and for the Pods of a namespace.
@@ -37,3 +37,22 @@ RESTRICTED_RIGHT: Final = Permission(
     api_group="authorization.k8s.io", resources=("subjectaccessreviews",), verbs=("create",)
 )
 """Needed only if the policy's `restrictedRight` is on."""
+
+_AUDITED: Final = (
+    ("", ("endpoints", "nodes", "pods", "services")),
+    ("discovery.k8s.io", ("endpointslices",)),
+    (
+        "rbac.authorization.k8s.io",
+        ("clusterrolebindings", "clusterroles", "rolebindings", "roles"),
+    ),
+)
+AUDIT: Final = tuple(
+    Permission(api_group=group, resources=resources, verbs=("list",))
+    for group, resources in _AUDITED
+)
+"""What an audit lists. It gets and watches nothing, and writes nothing."""
+AUDIT_WATCH: Final = tuple(
+    Permission(api_group=group, resources=resources, verbs=("list", "watch"))
+    for group, resources in _AUDITED
+)
+"""What an audit with `--watch` lists and watches."""

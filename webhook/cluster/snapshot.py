@@ -14,6 +14,7 @@ from webhook.cluster.api import ClusterApi, Page
 from webhook.cluster.decoding import Resource
 from webhook.cluster.errors import MalformedAnswer
 from webhook.cluster.paths import object_path
+from webhook.cluster.progress import Progress, counted
 from webhook.cluster.resources import PUBLISHED, RESOURCES, STORED
 from webhook.core.inventory import Inventory
 from webhook.core.objects import EndpointSlice, InvalidObject
@@ -21,8 +22,6 @@ from webhook.core.objects.decoding import Metadata
 from webhook.core.objects.endpoints import LEADER_ANNOTATION, SERVICE_NAME_LABEL
 
 Value = TypeVar("Value")
-Progress = Callable[[str, int], None]
-"""Called after each page with the kind and how many of it have been read so far."""
 
 
 def read_cluster(api: ClusterApi, progress: Progress) -> Inventory:
@@ -53,12 +52,7 @@ def snapshot_lines(api: ClusterApi, progress: Progress, namespace: str = "") -> 
 def _items(
     api: ClusterApi, resource: Resource[Any], progress: Progress, namespace: str = ""
 ) -> Iterator[msgspec.Raw]:
-    count = 0
-    for page in _pages(api, resource, namespace):
-        for item in page.items or ():
-            count += 1
-            yield item
-        progress(resource.kind, count)
+    yield from counted(_pages(api, resource, namespace), resource.kind, progress)
 
 
 def _pages(api: ClusterApi, resource: Resource[Any], namespace: str) -> Iterator[Page]:

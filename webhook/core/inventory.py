@@ -6,7 +6,7 @@ mutated, so a reader sees the state before a change or after it. While an addres
 Pods it may see both or neither; confirm-before-deny covers that (docs/adr/0004).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final
 
@@ -85,9 +85,11 @@ class Inventory:
         """Forget one object of this kind."""
         self._tables[kind].remove((namespace, name))
 
-    def replace(self, kind: str, values: Iterable[object]) -> None:
-        """Make these the only objects of this kind."""
-        self._tables[kind].replace(values)
+    def replace(
+        self, kind: str, values: Iterable[object], namespaces: Collection[str] | None = None
+    ) -> None:
+        """Make these the only objects of this kind, or its only ones in these namespaces."""
+        self._tables[kind].replace(values, namespaces)
 
     def keys(self, kind: str) -> tuple[Key, ...]:
         """The names of all objects of this kind."""

@@ -93,6 +93,19 @@ class Policy(Struct, frozen=True, dict=True, kw_only=True):
         special = self.file.namespaces.get(namespace, NamespacePolicy())
         return self._action(rule, ownership, special)
 
+    def rules_in_force(self) -> frozenset[str]:
+        """The codes of the rules that are not off everywhere."""
+        everywhere = ("", *self.file.namespaces)
+        return frozenset(
+            rule.code
+            for rule in RULES.values()
+            if any(
+                self.action(rule, ownership, namespace) is not Action.OFF
+                for ownership in Ownership
+                for namespace in everywhere
+            )
+        )
+
     def exempt_rules(self, request: AdmissionRequest) -> frozenset[str]:
         """The codes of the rules that do not hold for this write."""
         matching = (each for each in self.exemptions if _matches(each, request))

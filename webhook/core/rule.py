@@ -5,7 +5,7 @@ function looks at one case, which is the object, one of its ports or one of its 
 returns a `Violation` or None. It sees nothing else, least of all other rules.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -98,6 +98,10 @@ class Example(Struct, frozen=True, kw_only=True):
     """
 
 
+ENDPOINT_KINDS: Final = ("Service", "Pod", "Node", "Endpoints", "EndpointSlice")
+"""Everything that a verdict about endpoints may rest on."""
+
+
 class Rule(Struct, frozen=True, kw_only=True):
     """One entry of the catalogue."""
 
@@ -113,9 +117,17 @@ class Rule(Struct, frozen=True, kw_only=True):
     checks: tuple[Callable[..., Violation | None], ...]
     """Each takes a `case`, and the class that it is annotated with says what it is asked about."""
     examples: tuple[Example, ...]
+    rests_on: tuple[str, ...] = ENDPOINT_KINDS
+    """The kinds without which it would say too much or too little. An audit that cannot read one
+    of them leaves the rule out.
+    """
     facet: Facet | None = None
     stored_only: bool = False
     """It judges what is stored, in an audit, and never a write."""
+
+    def can_do_without(self, kinds: Collection[str]) -> bool:
+        """Whether it still says what is right where nothing is known of these kinds."""
+        return set(self.rests_on).isdisjoint(kinds)
 
 
 def both(action: Action) -> Mapping[Ownership, Action]:

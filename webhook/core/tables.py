@@ -4,7 +4,7 @@ One writer per kind and any number of readers, without a lock: every change is a
 into a dict, and entries of an `Index` are replaced, never mutated (docs/adr/0004).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Generic, Protocol, TypeVar
 
 Key = tuple[str, str]
@@ -80,11 +80,14 @@ class Table(Generic[Value]):
             for index in self._indexes:
                 index.discard(before)
 
-    def replace(self, values: Iterable[Value]) -> None:
-        """Make these the only ones; readers never see fewer than are in both."""
+    def replace(self, values: Iterable[Value], namespaces: Collection[str] | None = None) -> None:
+        """Make these the only ones (of some namespaces); readers never see fewer than are in
+        both.
+        """
         kept = set()
         for value in values:
             kept.add(self._key(value))
             self.apply(value)
         for key in [key for key in self.objects if key not in kept]:
-            self.remove(key)
+            if namespaces is None or key[0] in namespaces:
+                self.remove(key)

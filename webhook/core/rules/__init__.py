@@ -13,6 +13,7 @@ from types import MappingProxyType, ModuleType
 from typing import Final
 
 from webhook.core.case import AddressCase, ObjectCase, PortCase
+from webhook.core.objects import Endpoints, EndpointSlice
 from webhook.core.rule import Rule, Violation
 from webhook.core.stored_case import PodCase, ServiceCase
 
@@ -76,3 +77,13 @@ RULES: Final = catalogue(
     import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
 )
 """Every rule by its code."""
+
+
+def kinds_for(rules: Iterable[Rule]) -> frozenset[str]:
+    """The kinds that must be read so that these rules can judge what is stored."""
+    kinds: set[str] = set()
+    for rule in rules:
+        kinds.update(rule.rests_on)
+        if any(asked_about(check) in CASES for check in rule.checks):
+            kinds.update((Endpoints.kind, EndpointSlice.kind))
+    return frozenset(kinds)

@@ -30,6 +30,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="List the Pod's address of the Service's family, or make the Service dual-stack.",
     default=both(Action.WARN),
+    rests_on=("Service",),
     checks=(check,),
     examples=(
         Example(

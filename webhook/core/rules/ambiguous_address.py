@@ -27,6 +27,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Write the canonical form: dotted decimal without leading zeros, or lower-case IPv6.",
     default=both(Action.DENY),
+    rests_on=(),
     checks=(check,),
     facet=Facet.SPELLING,
     examples=(

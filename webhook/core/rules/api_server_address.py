@@ -26,6 +26,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use kubernetes.default.svc in the client instead of a Service of your own.",
     default={Ownership.MANUAL: Action.DENY},
+    rests_on=("Service", "Endpoints", "EndpointSlice"),
     checks=(check,),
     examples=(
         Example(

@@ -26,6 +26,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Copy appProtocol from the Service's port, or set it there.",
     default={Ownership.SELECTOR: Action.DENY},
+    rests_on=("Service",),
     checks=(check,),
     examples=(
         Example(

@@ -47,6 +47,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Remove the managed-by label, or set a value of your own.",
     default=both(Action.WARN),
+    rests_on=(),
     checks=(check,),
     examples=(
         Example(

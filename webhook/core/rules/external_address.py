@@ -41,6 +41,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use an address and port that the policy allows, or ask for external.allowedCIDRs.",
     default={Ownership.MANUAL: Action.DENY},
+    rests_on=("Service", "Pod"),
     checks=(check_address, check_port),
     examples=(
         Example(

@@ -28,6 +28,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Make the Service a ClusterIP Service without a selector, or remove the endpoints.",
     default={Ownership.MANUAL: Action.DENY},
+    rests_on=("Service",),
     checks=(check,),
     examples=(
         Example(

@@ -28,6 +28,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use another port, or ask for a change of forbiddenPorts in the policy.",
     default=both(Action.DENY),
+    rests_on=(),
     checks=(check,),
     examples=(
         Example(

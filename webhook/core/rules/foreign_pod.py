@@ -35,6 +35,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Ask the owner of that namespace for a Service or Gateway, and use its name instead.",
     default={Ownership.MANUAL: Action.DENY},
+    rests_on=("Service", "Pod", "Node"),
     checks=(check,),
     examples=(
         Example(

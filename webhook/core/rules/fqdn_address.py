@@ -34,6 +34,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="List IP addresses, or ask for external.allowedNames in the policy.",
     default=both(Action.DENY),
+    rests_on=(),
     checks=(check,),
     examples=(
         Example(

@@ -30,6 +30,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Copy spec.hostname of the Pod if its spec.subdomain is the Service; else leave it out.",
     default={Ownership.SELECTOR: Action.DENY},
+    rests_on=("Service", "Pod"),
     checks=(check,),
     facet=Facet.HOSTNAME,
     examples=(

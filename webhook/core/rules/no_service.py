@@ -35,6 +35,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Create the Service first, or correct the name or the label that leads to it.",
     default={Ownership.MANUAL: Action.WARN},
+    rests_on=("Service",),
     checks=(check,),
     examples=(
         Example(

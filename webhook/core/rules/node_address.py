@@ -31,6 +31,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Reach what runs there through its own Service; a platform operator needs an exemption.",
     default={Ownership.MANUAL: Action.DENY},
+    rests_on=("Service", "Node"),
     checks=(check,),
     examples=(
         Example(

@@ -25,6 +25,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Set nodeName to the Pod's spec.nodeName, or leave it out.",
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
+    rests_on=("Service", "Pod"),
     checks=(check,),
     facet=Facet.NODE_NAME,
     examples=(

@@ -49,6 +49,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Leave them to the control plane, or remove the selector to manage them by hand.",
     default={Ownership.SELECTOR: Action.DENY},
+    rests_on=("Service", "Pod"),
     checks=(check,),
     examples=(
         Example(

@@ -35,6 +35,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Give the port the name and protocol of one of the Service's ports.",
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
+    rests_on=("Service",),
     checks=(check,),
     examples=(
         Example(

@@ -46,6 +46,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use the number that the Service's targetPort means on this Pod.",
     default={Ownership.SELECTOR: Action.DENY},
+    rests_on=("Service", "Pod"),
     checks=(check,),
     examples=(
         Example(

@@ -29,6 +29,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Move the address to the list (or set the condition) that the Pod's readiness asks for.",
     default={Ownership.SELECTOR: Action.WARN},
+    rests_on=("Service", "Pod"),
     checks=(check,),
     facet=Facet.READY,
     examples=(

@@ -23,6 +23,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Leave it alone; API servers write and mend it by themselves.",
     default=both(Action.DENY),
+    rests_on=(),
     checks=(check,),
     examples=(
         Example(

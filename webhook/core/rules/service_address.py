@@ -37,6 +37,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use the Service's DNS name in the client, or publish the Pods behind it.",
     default={Ownership.MANUAL: Action.DENY},
+    rests_on=("Service",),
     checks=(check,),
     examples=(
         Example(

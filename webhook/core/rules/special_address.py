@@ -28,6 +28,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Use an address that belongs to a host.",
     default=both(Action.DENY),
+    rests_on=(),
     checks=(check,),
     examples=(
         Example(

@@ -28,6 +28,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Give the address of the Pod in targetRef, or name the Pod that holds the address.",
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
+    rests_on=("Service", "Pod"),
     checks=(check,),
     examples=(
         Example(

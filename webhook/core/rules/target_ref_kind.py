@@ -31,6 +31,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Reference the Pod that serves the address, or leave targetRef out of manual endpoints.",
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
+    rests_on=("Service", "Node"),
     checks=(check,),
     examples=(
         Example(

@@ -24,6 +24,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Add a targetRef with the Pod's kind, namespace, name and uid.",
     default={Ownership.SELECTOR: Action.DENY},
+    rests_on=("Service",),
     checks=(check,),
     examples=(
         Example(

@@ -28,6 +28,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Reference a Pod of the same namespace; another namespace has its own Services.",
     default=both(Action.DENY),
+    rests_on=(),
     checks=(check,),
     examples=(
         Example(

@@ -38,6 +38,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="Reference the Pod that holds the address now, by name and current uid.",
     default=both(Action.DENY),
+    rests_on=("Pod",),
     checks=(check,),
     examples=(
         Example(

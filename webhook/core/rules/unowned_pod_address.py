@@ -30,6 +30,7 @@ RULE = Rule(
     rationale=__doc__,
     remedy="List the current address of a live Pod of this namespace.",
     default={Ownership.MANUAL: Action.DENY},
+    rests_on=("Service", "Pod", "Node"),
     checks=(check,),
     examples=(
         Example(

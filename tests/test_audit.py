@@ -1,0 +1,213 @@
+"""`endpoints-guard audit` as its users type it: flags, files, clusters and exit codes."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from tests.builders import (
+    Json,
+    endpoint_slice,
+    endpoints,
+    external_endpoint,
+    manual_service,
+    pod,
+    service,
+)
+from tests.fake_apiserver import ALWAYS, FakeApiServer, Fault
+from tests.fake_apiserver.state import KINDS
+from webhook.cli import cli
+
+PATHS = {kind: path for path, kind in KINDS.items()}
+CLEAN = (service(), pod(), endpoints(), endpoint_slice())
+METADATA = endpoint_slice(external_endpoint("169.254.169.254"), name="db-2", of_service="db")
+ELSEWHERE = endpoint_slice(
+    external_endpoint("127.0.0.1"), name="cache-1", of_service="cache", namespace="rival"
+)
+ATTACKED = (
+    *CLEAN,
+    manual_service("db"),
+    manual_service("cache", namespace="rival"),
+    METADATA,
+    ELSEWHERE,
+)
+
+
+def audit(*arguments: object, given: str = "") -> Result:
+    return CliRunner().invoke(cli, ["audit", *map(str, arguments)], input=given)
+
+
+def said(result: Result) -> Any:
+    return json.loads(result.stdout)
+
+
+def found(result: Result) -> set[tuple[str, str, str]]:
+    """Cluster, object and rule."""
+    return {
+        (each.get("cluster", ""), f"{each['namespace']}/{each['name']}", finding["rule"])
+        for each in said(result)["objects"]
+        for finding in each["findings"]
+    }
+
+
+FOUND = {("", "shop/db-2", "EG505"), ("", "rival/cache-1", "EG505")}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """A folder with the attacked cluster in it."""
+    for index, manifest in enumerate(ATTACKED):
+        (tmp_path / f"{index}.yaml").write_text(yaml.safe_dump(manifest))
+    return tmp_path
+
+
+@pytest.fixture
+def server() -> Iterator[FakeApiServer]:
+    with FakeApiServer() as running:
+        fill(running, ATTACKED)
+        yield running
+
+
+def fill(server: FakeApiServer, manifests: tuple[Json, ...]) -> None:
+    for manifest in manifests:
+        server.state.put(PATHS[manifest["kind"]], manifest)
+
+
+class TestFiles:
+    def test_a_folder_is_audited(self, files: Path) -> None:
+        result = audit("--state", files, "-o", "json")
+        assert found(result) == FOUND
+        assert result.exit_code == 1
+
+    def test_so_is_what_kubectl_prints(self) -> None:
+        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": ATTACKED})
+        assert found(audit("--state", "-", "-o", "json", given=given)) == FOUND
+
+    def test_so_is_a_snapshot(self, server: FakeApiServer, tmp_path: Path) -> None:
+        snapshot = tmp_path / "snapshot.json"
+        CliRunner().invoke(
+            cli, ["snapshot", "-o", str(snapshot), "--kubeconfig", server.kubeconfig]
+        )
+        assert found(audit("--state", snapshot, "-o", "json")) == FOUND
+
+    def test_what_is_as_it_should_be_is_no_finding(self) -> None:
+        given = json.dumps({"apiVersion": "v1", "kind": "List", "items": CLEAN})
+        result = audit("--state", "-", "-o", "json", given=given)
+        assert result.exit_code == 0
+        assert found(result) == set()
+        assert len(said(result)["objects"]) == 2
+
+    def test_that_cannot_be_read_are_named_and_the_rest_is_judged(self, files: Path) -> None:
+        (files / "bad.yaml").write_text("kind: Endpoints\nsubsets: 7\n")
+        result = audit("--state", files, "-o", "json")
+        assert found(result) == FOUND
+        assert result.exit_code == 2
+        assert said(result)["unreadable"][0]["place"].endswith("bad.yaml, document 1")
+
+    def test_without_services_and_pods_are_questioned(self) -> None:
+        result = audit("--state", "-", given=yaml.safe_dump(METADATA))
+        assert "there is no Service in it: is this the whole state?" in result.stderr
+        assert "there is no Pod in it" in result.stderr
+
+    def test_and_a_cluster_at_once_are_refused(self, files: Path) -> None:
+        result = audit("--state", files, "--context", "prod")
+        assert result.exit_code == 2
+        assert "--state audits files" in result.stderr
+
+
+class TestSelection:
+    @pytest.mark.parametrize("rule", ["EG505", "eg505", "special-address"])
+    def test_by_rule(self, files: Path, rule: str) -> None:
+        assert found(audit("--state", files, "--rule", rule, "-o", "json")) == FOUND
+        assert found(audit("--state", files, "--exclude-rule", rule, "-o", "json")) == set()
+
+    def test_by_another_rule(self, files: Path) -> None:
+        result = audit("--state", files, "--rule", "EG501", "-o", "json")
+        assert found(result) == set()
+        assert result.exit_code == 0
+
+    @pytest.mark.parametrize("option", ["--rule", "--exclude-rule"])
+    def test_by_a_rule_that_does_not_exist(self, files: Path, option: str) -> None:
+        result = audit("--state", files, option, "EG999")
+        assert result.exit_code == 2
+        assert f"{option}: there is no rule EG999" in result.stderr
+
+    def test_by_namespace(self, files: Path) -> None:
+        result = audit("--state", files, "-n", "rival", "-n", "other", "-o", "json")
+        assert found(result) == {("", "rival/cache-1", "EG505")}
+
+    def test_by_policy(self, files: Path, tmp_path: Path) -> None:
+        policy = tmp_path / "policy"
+        policy.write_text("rules: {EG505: off}\nnamespaces: {rival: {rules: {EG505: warn}}}")
+        result = audit("--state", files, "--policy", policy, "-o", "json")
+        assert found(result) == {("", "rival/cache-1", "EG505")}
+        assert result.exit_code == 0
+        assert audit("--state", files, "--policy", policy, "--fail-on", "warn").exit_code == 1
+
+
+def contexts(folder: Path, **servers: str) -> Path:
+    """A kubeconfig with a context for each server."""
+    file = folder / "kubeconfig"
+    config = {
+        "current-context": next(iter(servers)),
+        "clusters": [{"name": n, "cluster": {"server": url}} for n, url in servers.items()],
+        "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": n, "context": {"cluster": n, "user": "u"}} for n in servers],
+    }
+    file.write_text(json.dumps(config))
+    return file
+
+
+class TestClusters:
+    def test_one_is_audited(self, server: FakeApiServer) -> None:
+        result = audit("--kubeconfig", server.kubeconfig, "--settle", 0, "-o", "json")
+        assert found(result) == FOUND
+        assert result.exit_code == 1
+        assert "cluster" not in said(result)["objects"][0]
+
+    def test_several_are_one_report(self, server: FakeApiServer, tmp_path: Path) -> None:
+        with FakeApiServer() as other:
+            fill(other, (*CLEAN, manual_service("db"), METADATA))
+            config = contexts(tmp_path, prod=server.url, staging=other.url)
+            both = ("--context", "prod", "--context", "staging")
+            result = audit("--kubeconfig", config, *both, "--settle", 0, "-o", "json")
+        assert found(result) == {
+            ("prod", "shop/db-2", "EG505"),
+            ("prod", "rival/cache-1", "EG505"),
+            ("staging", "shop/db-2", "EG505"),
+        }
+
+    def test_one_that_fails_does_not_stop_the_others(
+        self, server: FakeApiServer, tmp_path: Path
+    ) -> None:
+        config = contexts(tmp_path, down="http://127.0.0.1:9", prod=server.url)
+        all_of_them = ("--context", "down", "--context", "unknown", "--context", "prod")
+        result = audit("--kubeconfig", config, *all_of_them, "--settle", 0, "-o", "json")
+        assert {cluster for cluster, *_ in found(result)} == {"prod"}
+        assert {(p["cluster"], p["what"]) for p in said(result)["unjudged"]} >= {
+            ("down", "Service"),
+            ("unknown", "everything"),
+        }
+        assert result.exit_code == 3
+
+    def test_a_context_that_does_not_exist_is_wrong_usage(self, server: FakeApiServer) -> None:
+        result = audit("--kubeconfig", server.kubeconfig, "--context", "unknown")
+        assert result.exit_code == 2
+        assert "unknown" in result.stderr
+
+    def test_a_part_that_may_not_be_read_is_said_and_the_rest_reported(
+        self, server: FakeApiServer
+    ) -> None:
+        server.inject(Fault(verb="list", path=PATHS["Pod"], status=403, times=ALWAYS))
+        result = audit("--kubeconfig", server.kubeconfig, "--settle", 0, "-o", "json")
+        assert found(result) == FOUND
+        assert [part["what"] for part in said(result)["unjudged"]] == ["Pod"]
+        assert result.exit_code == 3
+
+    def test_a_pipe_gets_no_progress(self, server: FakeApiServer) -> None:
+        result = audit("--kubeconfig", server.kubeconfig, "--settle", 0, "-o", "json")
+        assert result.stderr == ""
