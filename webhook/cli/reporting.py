@@ -19,7 +19,14 @@ from msgspec import Struct
 
 from webhook import __version__
 from webhook.cli.problems import EXIT_FINDINGS, EXIT_UNREAD, EXIT_USAGE, UsageProblem
-from webhook.core.formats import json_document, text
+from webhook.core.formats import (
+    github_annotations,
+    json_document,
+    junit,
+    markdown,
+    sarif,
+    text,
+)
 from webhook.core.formats.about import About
 from webhook.core.report import Report
 from webhook.core.rule import Action
@@ -39,7 +46,7 @@ def _as_yaml(report: Report, _about: About) -> str:
     """The JSON document in YAML. It is made here, because the core knows no YAML."""
     values = json_document.document(report)
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-    made: str = yaml.dump(values, Dumper=dumper, sort_keys=False, allow_unicode=True, width=2**31)
+    made: str = yaml.dump(values, Dumper=dumper, sort_keys=False, allow_unicode=True, width=2**30)
     return made
 
 
@@ -47,6 +54,10 @@ FORMATS: Final[Mapping[str, Callable[[Report, About], str]]] = {
     "text": text.render,
     "json": json_document.render,
     "yaml": _as_yaml,
+    "sarif": sarif.render,
+    "junit": junit.render,
+    "markdown": markdown.render,
+    "github": github_annotations.render,
 }
 
 

@@ -1,8 +1,9 @@
 """What makes a finding the same one tomorrow: for baselines, SARIF and reports in the cluster."""
 
+import json
 from hashlib import sha256
 
-from msgspec import Struct, json
+from msgspec import Struct, structs
 
 from webhook.core.engine import Finding
 from webhook.core.report import Judged
@@ -25,7 +26,8 @@ class Identity(Struct, frozen=True, order=True, kw_only=True):
     @property
     def fingerprint(self) -> str:
         """The same in 64 hexadecimal digits."""
-        return sha256(json.encode(self)).hexdigest()
+        text = json.dumps(structs.asdict(self), ensure_ascii=False, separators=(",", ":"))
+        return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def identity(judged: Judged, finding: Finding) -> Identity:

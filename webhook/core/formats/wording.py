@@ -1,13 +1,31 @@
 """The words that all formats share, so that a finding reads the same wherever it is shown."""
 
+from typing import Final
+
 from webhook.core.engine import Finding
 from webhook.core.objects import ObjectRef
 from webhook.core.report import Unjudged, Unread
+from webhook.core.rule import Rule
+from webhook.core.text import one_line
+
+HOME: Final = "https://github.com/endpoints-guard/endpoints-guard"
+
+
+def help_page(rule: Rule) -> str:
+    """Where a rule is explained to whoever has a browser only."""
+    return f"{HOME}/blob/main/docs/rules.md#{rule.code.lower()}"
 
 
 def well_formed(text: str) -> str:
-    """Text that can be encoded: YAML escapes can make half a character, which UTF-8 has not."""
+    """Text as it is, for programs, but such that it can be encoded: a file's name can hold what
+    UTF-8 has not.
+    """
     return text.encode("utf-8", "replace").decode()
+
+
+def shown(text: str) -> str:
+    """Text for people: whole, on one line, and without what cannot be printed."""
+    return one_line(text, len(text))
 
 
 def called(ref: ObjectRef) -> str:
