@@ -47,11 +47,13 @@ lint: setup  ## ruff, mypy --strict, import-linter, and that generated documents
 docs: setup  ## write the generated documents anew
 	$(BIN)/endpoints-guard rules --output markdown > docs/rules.md
 	$(BIN)/python -m tests.coverage > docs/coverage.md
+	$(BIN)/python -m tests.telemetry > docs/metrics.md
 	$(BIN)/python -m tests.chart.documentation
 
 check-generated: setup
 	$(BIN)/endpoints-guard rules --output markdown | diff -u docs/rules.md - || { echo 'docs/rules.md is stale: run make docs'; exit 1; }
 	$(BIN)/python -m tests.coverage | diff -u docs/coverage.md - || { echo 'docs/coverage.md is stale: run make docs'; exit 1; }
+	$(BIN)/python -m tests.telemetry | diff -u docs/metrics.md - || { echo 'docs/metrics.md is stale: run make docs'; exit 1; }
 
 format: setup  ## rewrite the code in the house format
 	$(BIN)/ruff format .

@@ -86,6 +86,7 @@ class GatewayProcess:
         drain_seconds: float = 0.0,
         graceful_seconds: float = 10.0,
         on_worker_start: str | None = None,
+        on_serving: str | None = None,
         on_drain: str | None = None,
         client_authority: Path | None = None,
         open_files: int | None = None,
@@ -103,6 +104,7 @@ class GatewayProcess:
             "drain_seconds": drain_seconds,
             "graceful_seconds": graceful_seconds,
             "on_worker_start": on_worker_start,
+            "on_serving": on_serving,
             "on_drain": on_drain,
             "open_files": open_files,
             "stock": stock,
@@ -243,6 +245,7 @@ def _serve(argument: Mapping[str, Any]) -> int:
             tls_context=_tls_context(argument),
             on_listening=_say_listening,
             on_worker_start=_named(argument["on_worker_start"]) or _nothing,
+            on_serving=_named(argument["on_serving"]) or _nothing,
             on_drain=_named(argument["on_drain"]) or _nothing,
         )
     except ListenError as error:
@@ -274,7 +277,7 @@ def _serve_stock(argument: Mapping[str, Any]) -> None:
     Stock().run()
 
 
-def _nothing() -> None:
+def _nothing(*_: object) -> None:
     pass
 
 

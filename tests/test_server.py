@@ -35,7 +35,7 @@ from tests.strategies import clusters, law, writes
 from webhook.cluster.api import ClusterApi
 from webhook.cluster.confirm import confirm
 from webhook.cluster.state import Condition, Confirmed
-from webhook.core.engine import Indeterminate, decide
+from webhook.core.engine import Indeterminate, Obstacle, decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.policy import Policy, parse_policy
@@ -274,25 +274,28 @@ def test_a_denial_stands_where_nothing_is_newer() -> None:
     assert not allowed(Server(FakeState(fresh=None)).ask(review(BAD)))
 
 
-CANNOT_TELL: dict[str, tuple[FakeState, str]] = {
+CANNOT_TELL: dict[str, tuple[FakeState, str, Obstacle]] = {
     "the memory is not complete yet": (
-        FakeState(in_memory=Indeterminate("the informers of Pod have not synced yet")),
-        "the informers of Pod have not synced yet",
+        FakeState(in_memory=Indeterminate("the informers of Pod wait", Obstacle.NOT_SYNCED)),
+        "the informers of Pod wait",
+        Obstacle.NOT_SYNCED,
     ),
     "the truth cannot be read": (
         FakeState(fresh=Indeterminate("the API server did not answer")),
         "the API server did not answer",
+        Obstacle.UNAVAILABLE,
     ),
     "only a part of the truth was read, and would allow it": (
         confirming(manual_service(), complete=False),
         "too many owners",
+        Obstacle.TOO_MUCH,
     ),
 }
 
 
-@pytest.mark.parametrize(("cluster", "why"), CANNOT_TELL.values(), ids=CANNOT_TELL)
+@pytest.mark.parametrize(("cluster", "why", "cause"), CANNOT_TELL.values(), ids=CANNOT_TELL)
 def test_what_cannot_be_told_is_put_off_and_never_allowed_nor_denied(
-    cluster: FakeState, why: str
+    cluster: FakeState, why: str, cause: Obstacle
 ) -> None:
     server = Server(cluster)
     response = server.ask(review(BAD))
@@ -304,7 +307,7 @@ def test_what_cannot_be_told_is_put_off_and_never_allowed_nor_denied(
         "ServiceUnavailable",
     )
     assert why in status["message"]
-    assert server.metric("endpoints_guard_indeterminate_total") == 1
+    assert server.metric("endpoints_guard_indeterminate_total", cause=cause) == 1
 
 
 def test_a_part_of_the_truth_is_enough_to_deny() -> None:
@@ -670,6 +673,9 @@ def test_a_denial_is_one_line_with_the_facts(log: pytest.LogCaptureFixture) -> N
     facts: dict[str, Any] = record.__dict__["facts"]
     assert (facts["namespace"], facts["object"], facts["user"]) == ("shop", "web", "alice")
     assert any("Pod rival/v" in text for text in facts["findings"])
+    assert facts["service"] == "Service web selects app=web: the control plane writes its endpoints"
+    assert facts["owners"] == {"10.0.7.8": "Pod rival/v (ready)"}
+    assert facts["confirmed"] is False
     assert server.metric("endpoints_guard_violations_total", rule="EG201", action="deny") == 1
 
 

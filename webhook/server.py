@@ -3,23 +3,27 @@
 How a review is read and answered stands in `webhook/validation.py`.
 """
 
+import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from flask import Flask, Response, request
+from msgspec import structs
 from werkzeug.exceptions import HTTPException
 
 from certs.tls import client_name_allowed
-from webhook.cluster.state import Condition, Confirmed, State
+from webhook.cluster.state import Condition, State
 from webhook.core.engine import (
     Decision,
+    Grounds,
     Indeterminate,
+    Obstacle,
     can_be_overridden,
     decide_by_request,
     decide_by_state,
     overridden,
 )
-from webhook.core.objects import AdmissionRequest
+from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.policy import Policy
 from webhook.telemetry import METRICS_TYPE, Telemetry
 from webhook.validation import (
@@ -53,24 +57,39 @@ class Judge:
         if isinstance(known, Indeterminate):
             return known
         first = decide_by_state(asked, known, policy)
-        if first.allowed or asked.new is None:
+        if not first.findings or asked.new is None:
             return first
-        fresh = self._state.confirmed(asked.new, deadline)
-        decision = first if fresh is None else self._judged_anew(asked, fresh, policy)
+        first = structs.replace(first, grounds=Grounds(known, live=False))
+        if first.allowed:
+            return first
+        decision = self._confirmed(asked, asked.new, first, policy, deadline)
         if isinstance(decision, Indeterminate) or decision.allowed:
             return decision
         return self._unless_restricted(asked, decision, policy, deadline)
 
-    def _judged_anew(
-        self, asked: AdmissionRequest, fresh: Confirmed | Indeterminate, policy: Policy
+    def _confirmed(
+        self,
+        asked: AdmissionRequest,
+        new: Endpoints | EndpointSlice,
+        first: Decision,
+        policy: Policy,
+        deadline: float,
     ) -> Decision | Indeterminate:
+        """The denial, or what becomes of it when the cluster is looked at anew."""
+        begun = time.monotonic()
+        fresh = self._state.confirmed(new, deadline)
+        if fresh is None:
+            return first
+        seconds = time.monotonic() - begun
         if isinstance(fresh, Indeterminate):
+            self._telemetry.confirmed("failed", seconds)
             return fresh
         decision = decide_by_state(asked, fresh.inventory, policy)
-        self._telemetry.confirmed(upheld=not decision.allowed)
+        self._telemetry.confirmed("overturned" if decision.allowed else "upheld", seconds)
         if decision.allowed and not fresh.complete:
-            return Indeterminate("too many owners of addresses would have to be read anew")
-        return decision
+            why = "too many owners of addresses would have to be read anew"
+            return Indeterminate(why, Obstacle.TOO_MUCH)
+        return structs.replace(decision, grounds=Grounds(fresh.inventory, live=True))
 
     def _unless_restricted(
         self, asked: AdmissionRequest, decision: Decision, policy: Policy, deadline: float

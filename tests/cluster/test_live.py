@@ -28,7 +28,7 @@ from tests.fake_apiserver.state import KINDS, Object
 from webhook.cluster.live import LiveCluster
 from webhook.cluster.permissions import INFORMERS
 from webhook.cluster.state import Confirmed, State
-from webhook.core.engine import Decision, Indeterminate, decide
+from webhook.core.engine import Decision, Indeterminate, Obstacle, decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, ObjectRef
 from webhook.core.policy import Policy
@@ -91,7 +91,8 @@ def soon() -> float:
 def test_nothing_is_known_before_the_start(full: FakeApiServer) -> None:
     cluster: State = LiveCluster(api_of(full), pace=FAST)
     assert cluster.known() == Indeterminate(
-        "the informers of Service, Pod, Node, EndpointSlice have not synced yet"
+        "the informers of Service, Pod, Node, EndpointSlice have not synced yet",
+        Obstacle.NOT_SYNCED,
     )
     assert {(each.ready, each.text) for each in cluster.conditions()} == {
         (False, "not synced yet: the first list is under way")
@@ -106,7 +107,8 @@ def test_one_kind_that_cannot_be_listed_is_enough_to_know_nothing(full: FakeApiS
         others = ("Service", "Node", "EndpointSlice")
         wait_until(lambda: all(lines(cluster)[f"informer {kind}"][0] for kind in others))
         wait_until(lambda: "RBAC" in lines(cluster)["informer Pod"][1])
-        assert cluster.known() == Indeterminate("the informers of Pod have not synced yet")
+        waiting = "the informers of Pod have not synced yet"
+        assert cluster.known() == Indeterminate(waiting, Obstacle.NOT_SYNCED)
         ready, text = lines(cluster)["informer Pod"]
         assert not ready
         assert text == (

@@ -5,13 +5,17 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from webhook.gateway import PortStatus
 
 LARGE_BYTES = 5 * 2**20
 
 _draining = threading.Event()
 _hoard: list[int] = []
+_statuses: list[Callable[[], PortStatus]] = []
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -19,11 +23,19 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return _ROUTES.get(environ["PATH_INFO"], _echo)(environ, start_response)
 
 
-def health(_environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-    """Say whether the process is ready."""
+def health(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """Say whether the process is ready, or how its TLS port is doing."""
+    if environ["PATH_INFO"] == "/status":
+        (status,) = _statuses
+        return _answer(start_response, json.dumps(asdict(status())).encode())
     if _draining.is_set():
         return _answer(start_response, b"draining", "503 Service Unavailable")
     return _answer(start_response, b"ready")
+
+
+def serving(status: Callable[[], PortStatus]) -> None:
+    """Remember whom to ask."""
+    _statuses.append(status)
 
 
 def start_draining() -> None:

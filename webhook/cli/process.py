@@ -1,6 +1,7 @@
 """The serving process: certificate, policy, state and server, put together and run."""
 
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from certs.rotator import Rotator
 from certs.serving import ServingCertificate
+from webhook.cli import readings
 from webhook.cli.certificates import (
     READY_MARGIN,
     SelfManaged,
@@ -24,6 +26,7 @@ from webhook.cluster.live import LiveCluster
 from webhook.cluster.manifests import read_state
 from webhook.cluster.policies import PolicySource
 from webhook.cluster.state import Condition, FixedState, State
+from webhook.core.rule import Action
 from webhook.gateway import GatewaySettings, Limits, Listen, ListenError, serve
 from webhook.server import Judge, create_app, create_health_app
 from webhook.telemetry import LOG, Telemetry, configure_logging
@@ -55,6 +58,7 @@ class Settings:
     threads: int
     drain_seconds: float
     log_format: str
+    log_findings: str
 
     @property
     def self_managed(self) -> SelfManaged:
@@ -150,9 +154,13 @@ class _Parts:
         self._draining = False
 
     def serve(self, starts: tuple[Start, ...]) -> int:
-        settings, telemetry = self._settings, Telemetry()
-        telemetry.certificate_expires_at(self._expiry)
-        telemetry.policy_is_stale(lambda: bool(self._rules.facts().last_error))
+        settings = self._settings
+        telemetry = Telemetry(log_findings=Action(settings.log_findings))
+        telemetry.export(partial(readings.of_certificate, self._certificate))
+        telemetry.export(partial(readings.of_policy, self._rules, time.time))
+        if isinstance(self._state, LiveCluster):
+            statuses = self._state.informers.status
+            telemetry.export(partial(readings.of_informers, statuses, time.time))
         judge = Judge(self._state, self._rules.current, telemetry)
         return serve(
             GatewaySettings(
@@ -166,6 +174,7 @@ class _Parts:
             tls_context=self._certificate.context,
             on_listening=_announce,
             on_worker_start=partial(_start_all, starts),
+            on_serving=lambda status: telemetry.export(partial(readings.of_port, status)),
             on_drain=self._drain,
         )
 
@@ -177,10 +186,6 @@ class _Parts:
             _policy_condition(self._rules),
         )
         return (*own, *self._state.conditions())
-
-    def _expiry(self) -> float:
-        info = self._certificate.facts().certificate
-        return info.not_after.timestamp() if info is not None else 0.0
 
     def _drain(self) -> None:
         self._draining = True

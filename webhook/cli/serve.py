@@ -106,6 +106,13 @@ class _Listen(click.ParamType[Listen]):
     show_default=True,
     help="auto is text on a terminal and JSON elsewhere.",
 )
+@click.option(
+    "--log-findings",
+    type=click.Choice(["deny", "warn", "audit"]),
+    default="deny",
+    show_default=True,
+    help="Log writes with findings of this action or a graver one, a line each.",
+)
 def command(**flags: Any) -> None:
     """Answer AdmissionReviews of Endpoints and EndpointSlices over TLS.
 

@@ -53,6 +53,10 @@ class InformerStatus:
     """Seconds since the API server last said anything; infinite if it never did. Of a quiet kind a
     minute is normal: that is how long a watch lasts, and not every etcd lets bookmarks come.
     """
+    lag: float
+    """Seconds for which it has been unable to watch, 0 while it watches: how old what is in the
+    store may be.
+    """
     objects: int
     """What the API server has, as far as known; the undecodable ones included."""
     undecodable: int
@@ -86,6 +90,7 @@ class Informer:
         self._stopping = threading.Event()
         self._stream: WatchStream | None = None
         self._contact = float("-inf")
+        self._behind_since: float | None = monotonic()
         self._objects = 0
         self._undecodable: dict[tuple[str, str], str] = {}
         self._lists = 0
@@ -112,10 +117,12 @@ class Informer:
 
     def status(self) -> InformerStatus:
         """How it is doing now; from any thread."""
+        behind_since = self._behind_since
         return InformerStatus(
             kind=self._resource.kind,
             synced=self.synced.is_set(),
             age=monotonic() - self._contact,
+            lag=0.0 if behind_since is None else monotonic() - behind_since,
             objects=self._objects,
             undecodable=len(self._undecodable),
             relists=max(0, self._lists - 1),
@@ -223,12 +230,15 @@ class Informer:
         if self._stopping.is_set():
             return
         self._failures += 1
+        if self._behind_since is None:
+            self._behind_since = monotonic()
         if reason != self._last_error:
             log.warning("the informer of %s is behind: %s", self._resource.kind, reason)
         self._last_error = reason
 
     def _note_success(self) -> None:
         self._contact = monotonic()
+        self._behind_since = None
         if self._last_error:
             log.info("the informer of %s watches again", self._resource.kind)
         self._last_error = ""

@@ -11,7 +11,7 @@ from webhook.cluster.informer import Informer, InformerSet, InformerStatus
 from webhook.cluster.listwatch import DEFAULT_PACE, Pace
 from webhook.cluster.resources import API_SERVER_SLICES, NODE, POD, SERVICE
 from webhook.cluster.state import Condition, Confirmed
-from webhook.core.engine import Indeterminate
+from webhook.core.engine import Indeterminate, Obstacle
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, InvalidObject, decode
 
@@ -72,7 +72,7 @@ class LiveCluster:
         if self.informers.synced:
             return self._inventory
         waiting = ", ".join(s.kind for s in self.informers.status() if not s.synced)
-        return Indeterminate(f"the informers of {waiting} have not synced yet")
+        return Indeterminate(f"the informers of {waiting} have not synced yet", Obstacle.NOT_SYNCED)
 
     def confirmed(
         self, subject: Endpoints | EndpointSlice, deadline: float

@@ -72,6 +72,7 @@ class PolicySource:
         self._loaded = Policy() if path is None else read_policy(path)
         self._current = self._loaded.on(today())
         self._facts = PolicyFacts(source=str(path or "the default policy"), loads=1)
+        self._loaded_at = monotonic()
 
     def current(self) -> Policy:
         """What holds now."""
@@ -82,6 +83,10 @@ class PolicySource:
     def facts(self) -> PolicyFacts:
         """How the file is doing."""
         return self._facts
+
+    def age(self) -> float:
+        """Seconds since the policy in force was loaded."""
+        return monotonic() - self._loaded_at
 
     def _look(self) -> None:
         if not self._lock.acquire(blocking=False):
@@ -113,6 +118,7 @@ class PolicySource:
         self._facts = PolicyFacts(
             source=facts.source, loads=facts.loads + 1, failures=facts.failures
         )
+        self._loaded_at = monotonic()
         log.info("policy %s loaded", self._path)
 
 

@@ -63,11 +63,21 @@ def verdict_of(findings: tuple[Finding, ...]) -> Verdict:
     return Verdict.WARN if worst == Action.WARN.severity else Verdict.ALLOW
 
 
+class Grounds(Struct, frozen=True, gc=False):
+    """What was known of the cluster when a decision was taken."""
+
+    inventory: Inventory
+    live: bool
+    """Whether it was read from the API server for this very decision."""
+
+
 class Decision(Struct, frozen=True, gc=False):
     """The answer, with everything it rests on."""
 
     reason: Reason
     findings: tuple[Finding, ...] = ()
+    grounds: Grounds | None = None
+    """Given by whoever knows, where there is something to explain."""
 
     @property
     def verdict(self) -> Verdict:
@@ -80,10 +90,22 @@ class Decision(Struct, frozen=True, gc=False):
         return self.verdict is not Verdict.DENY
 
 
+class Obstacle(StrEnum):
+    """What keeps us from telling."""
+
+    NOT_SYNCED = "not synced"
+    """The cluster has not been read completely yet."""
+    UNAVAILABLE = "unavailable"
+    """The API server gave no answer, or not in time, or none that can be used."""
+    TOO_MUCH = "too much"
+    """More would have to be read than is read for one write."""
+
+
 class Indeterminate(Struct, frozen=True, gc=False):
     """We cannot tell: the state that the answer depends on could not be read."""
 
     because: str
+    obstacle: Obstacle = Obstacle.UNAVAILABLE
 
 
 def decide_by_request(request: AdmissionRequest, policy: Policy) -> Decision | None:
@@ -137,7 +159,7 @@ def overridden(decision: Decision) -> Decision:
         structs.replace(finding, action=Action.AUDIT) if finding.action is Action.DENY else finding
         for finding in decision.findings
     )
-    return Decision(Reason.RESTRICTED_RIGHT, tuple(noted))
+    return structs.replace(decision, reason=Reason.RESTRICTED_RIGHT, findings=tuple(noted))
 
 
 def judge(

@@ -18,12 +18,11 @@ def explain(subject: Endpoints | EndpointSlice, inventory: Inventory, policy: Po
     """Text about an object as if an ordinary user wrote it now."""
     request = AdmissionRequest(ref=subject.ref, new=subject, username="an ordinary user")
     decision = decide(request, inventory, policy)
-    case = ObjectCase(subject, inventory)
     lines = [
         f"{subject.kind} {subject.metadata.namespace}/{subject.metadata.name}",
-        f"  {_ownership(case)}",
+        f"  {ownership(subject, inventory)}",
         "",
-        *_addresses(case),
+        *_addresses(subject, inventory),
         "",
         f"Written now by an ordinary user, the answer would be: {decision.verdict}",
         *_findings(decision),
@@ -32,8 +31,10 @@ def explain(subject: Endpoints | EndpointSlice, inventory: Inventory, policy: Po
     return "\n".join([*lines, ""])
 
 
-def _ownership(case: ObjectCase) -> str:
-    service, name = case.service, case.subject.service_name
+def ownership(subject: Endpoints | EndpointSlice, inventory: Inventory) -> str:
+    """Which Service the endpoints are of, and whether it has a selector: one sentence."""
+    case = ObjectCase(subject, inventory)
+    service, name = case.service, subject.service_name
     if service is None:
         return f"there is no Service {name}" if name else "no label names its Service"
     if service.type == "ExternalName":
@@ -44,17 +45,17 @@ def _ownership(case: ObjectCase) -> str:
     return f"Service {name} selects {selector}: the control plane writes its endpoints"
 
 
-def _addresses(case: ObjectCase) -> Iterator[str]:
-    for part in case.subject.parts:
+def _addresses(subject: Endpoints | EndpointSlice, inventory: Inventory) -> Iterator[str]:
+    for part in subject.parts:
         ports = ", ".join(map(str, part.ports)) or "no port"
         for listed in part.addresses:
-            owners = "; ".join(_owners(case, listed)) or "nobody in this cluster"
+            held_by = "; ".join(owners(inventory, listed)) or "nobody in this cluster"
             ready = "" if listed.ready else ", not ready"
-            yield f"  {listed.path}: {listed.address.text} ({ports}{ready}) is of {owners}"
+            yield f"  {listed.path}: {listed.address.text} ({ports}{ready}) is of {held_by}"
 
 
-def _owners(case: ObjectCase, listed: ListedAddress) -> Iterator[str]:
-    inventory = case.inventory
+def owners(inventory: Inventory, listed: ListedAddress) -> Iterator[str]:
+    """Everybody whom traffic to an address would reach, namespaces included."""
     for address in listed.address.destinations:
         for pod in inventory.live_pods_at(address.value):
             network = ", on its node's network" if pod.host_network else ""

@@ -10,6 +10,6 @@ together in memory first).
 """
 
 from webhook.gateway.process import serve
-from webhook.gateway.settings import GatewaySettings, Limits, Listen, ListenError
+from webhook.gateway.settings import GatewaySettings, Limits, Listen, ListenError, PortStatus
 
-__all__ = ["GatewaySettings", "Limits", "Listen", "ListenError", "serve"]
+__all__ = ["GatewaySettings", "Limits", "Listen", "ListenError", "PortStatus", "serve"]

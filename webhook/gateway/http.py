@@ -210,6 +210,8 @@ class Responder:
         self._cfg = cfg
         self._server = server
         self.draining = False
+        self.refused = 0
+        """Requests that were not worked on."""
         """Whether clients are told, with each response, to close the connection."""
 
     def respond(self, request: BufferedRequest, address: Any, certificate: Any) -> Reply:
@@ -228,6 +230,7 @@ class Responder:
 
     def overloaded(self, request: BufferedRequest) -> Reply:
         """Say that a request is not going to be worked on; an API server repeats it in a second."""
+        self.refused += 1
         last = self.draining or request.should_close() or request.method == "HEAD"
         return plain_reply(
             HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", keep_alive=not last, retry_after=1

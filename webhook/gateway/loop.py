@@ -1,10 +1,9 @@
 """Serves one port: a loop that never waits for a client, and threads that only get whole requests.
 
-The loop accepts, shakes hands, reads and, where a client reads slowly, writes; all of it in one
-thread, without blocking. A thread of the pool is given a connection when a request is complete
-(Phase.BUSY) and owns it until it has sent what the socket takes. Usually it then only sets the
-phase back to READING: the socket has stayed registered with the selector, so the loop need not be
-woken. In every other case the connection comes back through `_give_back`.
+The loop accepts, shakes hands, reads and, where a client reads slowly, writes, without blocking. A
+thread of the pool gets a connection when a request is complete (Phase.BUSY) and owns it until it
+has sent what the socket takes. Usually it then only sets the phase back to READING: the socket has
+stayed with the selector. Otherwise the connection comes back through `_give_back`.
 """
 
 import logging
@@ -15,6 +14,7 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from types import SimpleNamespace
 
@@ -29,7 +29,7 @@ from webhook.gateway.http import (
 )
 from webhook.gateway.pool import RequestPool
 from webhook.gateway.registry import Registry
-from webhook.gateway.settings import Limits
+from webhook.gateway.settings import Limits, PortStatus
 
 _TICK_SECONDS = 0.25
 _ACCEPTS_PER_TURN = 128
@@ -76,10 +76,9 @@ class ConnectionLoop:
         )
         self._set_accepting(True)
 
-    @property
-    def empty(self) -> bool:
-        """Whether no connection is left."""
-        return not self._connections
+    def status(self) -> PortStatus:
+        """How the port is doing; from any thread."""
+        return self._connections.status(queued=self._pool.waiting, refused=self._responder.refused)
 
     def wake(self) -> None:
         """Make `turn` return soon. For other threads, and for signal handlers."""
@@ -135,7 +134,7 @@ class ConnectionLoop:
                 self._make_room(error)
                 return False
             if victim is not None:
-                self._close(victim)
+                self._close(victim, "room")
             self._welcome(sock, address)
         return True
 
@@ -143,7 +142,7 @@ class ConnectionLoop:
         """Deal with a want of file descriptors or memory."""
         victim = self._connections.dispensable()
         if victim is not None:
-            self._close(victim)
+            self._close(victim, "room")
             return
         _log.warning("cannot accept connections: %s", error.strerror)
         self._set_accepting(False)
@@ -260,15 +259,15 @@ class ConnectionLoop:
             self._selector.register(connection.fd, events, connection)
         connection.watched = events
 
-    def _close(self, connection: Connection) -> None:
+    def _close(self, connection: Connection, cause: str = "") -> None:
         self._watch(connection, 0)
-        self._connections.remove(connection)
+        self._connections.remove(connection, cause)
         connection.close()
 
     def _make_fit(self, connection: Connection, grown: int) -> None:
         """Close the slowest when, with what a connection has grown by, too much is in memory."""
         for excessive in self._connections.excessive(connection, grown):
-            self._close(excessive)
+            self._close(excessive, "room")
 
     def _give_back(self, connection: Connection) -> None:
         """Let the loop settle a connection in its next turn. For threads."""
@@ -289,7 +288,8 @@ class ConnectionLoop:
         self._next_tick = now + _TICK_SECONDS
         self._on_tick()
         for connection in self._connections.overdue(now):
-            self._attempt(self._end if connection.idle else self._close, connection)
+            end = self._end if connection.idle else partial(self._close, cause="slow")
+            self._attempt(end, connection)
         self._set_accepting(not self._connections.stopping)
 
     def _end(self, connection: Connection) -> None:

@@ -31,9 +31,14 @@ class RequestPool:
             threading.Thread(target=self._work, name=f"request-{number}", daemon=True).start()
 
     @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return self._queue.qsize()
+
+    @property
     def full(self) -> bool:
         """Whether as many requests wait as may."""
-        return self._queue.qsize() >= self._max_queued_requests
+        return self.waiting >= self._max_queued_requests
 
     def put(self, connection: Connection, request: BufferedRequest) -> None:
         """Hand over a connection in Phase.BUSY; a thread owns it until its phase is another."""

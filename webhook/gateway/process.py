@@ -27,7 +27,7 @@ from gunicorn.workers.base import Worker
 from webhook.gateway.connection import TlsContext
 from webhook.gateway.http import WsgiApplication, settled
 from webhook.gateway.loop import ConnectionLoop
-from webhook.gateway.settings import GatewaySettings, Limits, ListenError
+from webhook.gateway.settings import GatewaySettings, Limits, ListenError, PortStatus
 
 Address = tuple[str, int]
 _Health = tuple[WsgiApplication, socket.socket]
@@ -52,6 +52,7 @@ class _Service:
     tls_context: TlsContext
     health: _Health | None
     on_worker_start: Callable[[], None]
+    on_serving: Callable[[Callable[[], PortStatus]], None]
     on_drain: Callable[[], None]
 
 
@@ -63,6 +64,7 @@ def serve(  # noqa: PLR0913 - all the wiring of a process
     health_app: WsgiApplication | None = None,
     on_listening: Callable[[Address, Address | None], None] = _nothing,
     on_worker_start: Callable[[], None] = _nothing,
+    on_serving: Callable[[Callable[[], PortStatus]], None] = _nothing,
     on_drain: Callable[[], None] = _nothing,
 ) -> int:
     """Serve until SIGTERM (gently) or SIGINT (at once). Return the exit status: 0, or 3 when
@@ -71,7 +73,8 @@ def serve(  # noqa: PLR0913 - all the wiring of a process
     `tls_context` is asked once per connection, and should answer from memory.
     `on_listening` is told both addresses, as bound, before the worker starts.
     `on_worker_start` runs in the worker process, where threads are to be started; it should return
-    soon, and what it raises ends the whole process. `on_drain` runs there when SIGTERM has come.
+    soon, and what it raises ends the whole process. `on_serving` is told there whom to ask how the
+    TLS port is doing. `on_drain` runs there when SIGTERM has come.
 
     To be called in the main thread, before any other thread is started, because it forks. Only the
     calling process returns from it. Raises ListenError.
@@ -84,6 +87,7 @@ def serve(  # noqa: PLR0913 - all the wiring of a process
         tls_context=tls_context,
         health=health,
         on_worker_start=on_worker_start,
+        on_serving=on_serving,
         on_drain=on_drain,
     )
     _flush()  # Else the worker, which inherits the buffers, would print them again.
@@ -222,6 +226,7 @@ class GatewayWorker(Worker):  # type: ignore[misc]
             cfg=settled(self.cfg, is_ssl=True),
             on_tick=self._tick,
         )
+        service.on_serving(loop.status)
         while self.alive:
             loop.turn()
         self._drain(loop, service)
@@ -243,7 +248,7 @@ class GatewayWorker(Worker):  # type: ignore[misc]
             loop.turn()
         loop.stop_accepting()
         until = time.monotonic() + service.settings.graceful_seconds
-        while time.monotonic() < until and not loop.empty:
+        while time.monotonic() < until and loop.status().connections:
             loop.turn()
 
     def _serve_health(

@@ -6,7 +6,7 @@ It decides only; the loop closes. A connection in Phase.BUSY is never among thos
 from collections.abc import Iterator
 
 from webhook.gateway.connection import Connection, Phase
-from webhook.gateway.settings import Limits
+from webhook.gateway.settings import Limits, PortStatus
 
 _LINGER_SECONDS = 2.0
 # How long a loop that stops keeps a connection on which no request has begun.
@@ -24,6 +24,7 @@ class Registry:
         # Those that never sent a complete request, oldest first.
         self._newcomers: dict[Connection, None] = {}
         self._grown = 0
+        self._dropped = {"slow": 0, "room": 0}
         self.stopping = False
         """Whether connections are to end as soon as they can."""
 
@@ -40,10 +41,24 @@ class Registry:
         self._all.add(connection)
         self._newcomers[connection] = None
 
-    def remove(self, connection: Connection) -> None:
-        """Forget a connection."""
+    def remove(self, connection: Connection, cause: str = "") -> None:
+        """Forget a connection; with a cause, it was we who dropped it, unless it had ended."""
+        if cause and connection.phase is not Phase.LINGERING:
+            self._dropped[cause] += 1
         self._all.discard(connection)
         self._newcomers.pop(connection, None)
+
+    def status(self, *, queued: int, refused: int) -> PortStatus:
+        """How the port is doing; from any thread. `queued` and `refused` are requests."""
+        busy = sum(connection.phase is Phase.BUSY for connection in tuple(self._all))
+        return PortStatus(
+            connections=len(self._all),
+            in_flight=busy,
+            queued=queued,
+            refused=refused,
+            slow=self._dropped["slow"],
+            room=self._dropped["room"],
+        )
 
     def mark_served(self, connection: Connection) -> None:
         """Note that a connection has sent a complete request."""

@@ -93,6 +93,23 @@ class Limits:
     POST that met a connection which the server was just closing."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortStatus:
+    """How one port is doing. `refused`, `slow` and `room` count from the beginning."""
+
+    connections: int
+    in_flight: int
+    """Complete requests that are being answered, or wait for a thread."""
+    queued: int
+    """Those of them that wait for a thread."""
+    refused: int
+    """Requests answered 503, because too many were waiting."""
+    slow: int
+    """Connections closed because the client took too long."""
+    room: int
+    """Connections closed because others needed their place or their memory."""
+
+
 HEALTH_LIMITS = Limits(
     threads=4,
     max_queued_requests=32,

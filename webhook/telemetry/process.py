@@ -1,0 +1,90 @@
+"""What one process has done: the metrics, and a line in the log where somebody should know."""
+
+import logging
+import platform
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+
+from webhook import __version__
+from webhook.core.admission import Review
+from webhook.core.engine import Decision, Indeterminate
+from webhook.core.rule import Action
+from webhook.telemetry import catalogue
+from webhook.telemetry.counters import Counters
+from webhook.telemetry.denial import facts
+from webhook.telemetry.lines import LOG, short
+from webhook.telemetry.ration import Ration
+from webhook.telemetry.scrape import Reading, Scraped, Source
+
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Telemetry:
+    """The metrics and the log of one process."""
+
+    def __init__(self, *, log_findings: Action = Action.DENY) -> None:
+        """`log_findings`: the mildest action whose findings are worth a line."""
+        self.registry = CollectorRegistry()
+        self._counters = Counters(self.registry)
+        self._log_from = log_findings.severity
+        self._ration = Ration(_tell_of_suppressed)
+        self._scraped = Scraped()
+        self.registry.register(self._scraped)
+        ProcessCollector(registry=self.registry)
+        self.export(self._own)
+
+    def export(self, source: Source) -> None:
+        """Ask this source, too, whenever Prometheus asks."""
+        self._scraped.add(source)
+
+    def exposition(self) -> bytes:
+        """Everything, in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def decided(self, review: Review, decision: Decision, seconds: float) -> None:
+        """Count an answer; log it when it denies, or has findings that are to be logged."""
+        self._counters.decided(review.request, decision, seconds)
+        if decision.findings:
+            self._log(review, decision)
+
+    def confirmed(self, result: str, seconds: float) -> None:
+        """Count a live read that upheld or overturned the denial that the cache gave, or failed."""
+        self._counters.confirmed(result, seconds)
+
+    def could_not_tell(self, review: Review, outcome: Indeterminate) -> None:
+        """Count and log an answer that had to be put off."""
+        self._counters.could_not_tell(outcome.obstacle)
+        if self._ration.allows("cannot judge"):
+            what, why = short(str(review.request.ref)), short(outcome.because)
+            LOG.error("cannot judge %s yet: %s", what, why)
+
+    def rejected(self, code: int, reason: str) -> None:
+        """Count and log a request that was no review."""
+        self._counters.rejected(code)
+        if self._ration.allows("bad request"):
+            LOG.warning("bad request (%d): %s", code, short(reason))
+
+    def _log(self, review: Review, decision: Decision) -> None:
+        worst = max(finding.action.severity for finding in decision.findings)
+        request = review.request
+        if worst < self._log_from or not self._ration.allows(f"user {request.username}"):
+            return
+        level, verb = (logging.INFO, "allowed") if decision.allowed else (logging.WARNING, "denied")
+        who, what = short(request.username), short(str(request.ref))
+        LOG.log(level, "%s %s by %s", verb, what, who, extra={"facts": facts(review, decision)})
+
+    def _own(self) -> tuple[Reading, ...]:
+        labels = (__version__, platform.python_version())
+        return (
+            Reading(catalogue.BUILD_INFO, 1, labels),
+            Reading(catalogue.LOG_SUPPRESSED, self._ration.suppressed),
+        )
+
+
+def _tell_of_suppressed(count: int) -> None:
+    LOG.warning(
+        "%d lines were left out in the last seconds: there were too many",
+        count,
+        extra={"facts": {"suppressed": count}},
+    )
