@@ -211,3 +211,90 @@ class TestClusters:
     def test_a_pipe_gets_no_progress(self, server: FakeApiServer) -> None:
         result = audit("--kubeconfig", server.kubeconfig, "--settle", 0, "-o", "json")
         assert result.stderr == ""
+
+
+class TestBaseline:
+    def test_hides_what_was_written(self, files: Path, tmp_path: Path) -> None:
+        known = tmp_path / "known"
+        first = audit("--state", files, "--write-baseline", known, "-o", "json")
+        assert first.exit_code == 0
+        assert found(first) == set()
+        assert said(first)["summary"]["hidden"] == 2
+
+        again = audit("--state", files, "--baseline", known, "-o", "json")
+        assert again.exit_code == 0
+        assert found(again) == set()
+        assert again.stderr == ""
+
+    def test_does_not_hide_what_is_new(self, files: Path, tmp_path: Path) -> None:
+        known = tmp_path / "known"
+        audit("--state", files, "-n", "shop", "--write-baseline", known)
+        result = audit("--state", files, "--baseline", known, "-o", "json")
+        assert found(result) == {("", "rival/cache-1", "EG505")}
+        assert result.exit_code == 1
+
+    def test_says_what_is_gone(self, files: Path, tmp_path: Path) -> None:
+        known = tmp_path / "known"
+        audit("--state", files, "--write-baseline", known)
+        (files / f"{len(ATTACKED) - 1}.yaml").unlink()
+        result = audit("--state", files, "--baseline", known)
+        assert result.stderr.splitlines() == [
+            "1 known finding not there any more (--write-baseline forgets them):",
+            "  EG505 EndpointSlice/rival/cache: 127.0.0.1 http:80/TCP",
+        ]
+
+    def test_says_nothing_of_what_was_not_looked_at(self, files: Path, tmp_path: Path) -> None:
+        known = tmp_path / "known"
+        audit("--state", files, "--write-baseline", known)
+        assert audit("--state", files, "--baseline", known, "-n", "other").stderr == ""
+        assert audit("--state", files, "--baseline", known, "--rule", "EG501").stderr == ""
+
+    def test_that_is_written_anew_keeps_what_was_not_looked_at(
+        self, files: Path, tmp_path: Path
+    ) -> None:
+        known = tmp_path / "known"
+        audit("--state", files, "--write-baseline", known)
+        before = known.read_text()
+        both = ("--baseline", known, "--write-baseline", known)
+        audit("--state", files, *both, "-n", "shop")
+        assert known.read_text() == before
+
+    def test_is_not_written_when_something_could_not_be_read(
+        self, server: FakeApiServer, tmp_path: Path
+    ) -> None:
+        known = tmp_path / "known"
+        server.inject(Fault(verb="list", path=PATHS["Pod"], status=403, times=ALWAYS))
+        flags = ("--kubeconfig", server.kubeconfig, "--settle", 0)
+        result = audit(*flags, "--write-baseline", known, "-o", "json")
+        assert result.exit_code == 3
+        assert "is not written: the audit is not complete" in result.stderr
+        assert not known.exists()
+        assert found(result) == FOUND
+
+    @pytest.mark.parametrize(
+        ("content", "complaint"),
+        [
+            ("version: 1\nfindings:\n- {rule: EG505}\n", "line 3: findings[0]: Object missing"),
+            ("version: 1\nfindings: 7\n", "line 2: findings: Expected `array`"),
+            ("version: [", "not YAML or JSON: line 2"),
+        ],
+    )
+    def test_that_is_broken_is_named_with_line_and_key(
+        self, files: Path, tmp_path: Path, content: str, complaint: str
+    ) -> None:
+        known = tmp_path / "known"
+        known.write_text(content)
+        result = audit("--state", files, "--baseline", known)
+        assert result.exit_code == 2
+        assert f"baseline {known}" in result.stderr
+        assert complaint in result.stderr
+
+    def test_that_is_missing_is_named(self, files: Path, tmp_path: Path) -> None:
+        result = audit("--state", files, "--baseline", tmp_path / "none")
+        assert result.exit_code == 2
+        assert f"baseline {tmp_path / 'none'}: No such file" in result.stderr
+
+    def test_that_cannot_be_written_is_named(self, files: Path, tmp_path: Path) -> None:
+        result = audit("--state", files, "--write-baseline", tmp_path / "none" / "known")
+        assert result.exit_code == 2
+        assert "No such file" in result.stderr

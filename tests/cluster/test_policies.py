@@ -7,7 +7,8 @@ import pytest
 
 from tests.fake_apiserver import wait_until
 from webhook.cluster import policies
-from webhook.cluster.policies import BadPolicy, PolicySource, read_policy
+from webhook.cluster.config_files import BadFile
+from webhook.cluster.policies import PolicySource, read_policy
 from webhook.core.policy import Policy
 from webhook.core.rule import Action
 
@@ -28,14 +29,14 @@ def test_a_file_that_is_no_policy_is_named(
     file = tmp_path / "policy.yaml"
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(BadPolicy) as raised:
+    with pytest.raises(BadFile) as raised:
         read_policy(file)
     assert str(raised.value).startswith(f"policy {file}")
     assert reason in str(raised.value)
 
 
 def test_a_folder_is_no_policy(tmp_path: Path) -> None:
-    with pytest.raises(BadPolicy, match="Is a directory"):
+    with pytest.raises(BadFile, match="Is a directory"):
         read_policy(tmp_path)
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.policy.samples import BAD_VALUES, EVERY_KEY, policy
+from webhook.cluster.config_files import BadFile
 from webhook.cluster.documents import load_document
-from webhook.cluster.policies import BadPolicy, read_policy
+from webhook.cluster.policies import read_policy
 from webhook.core.objects import InvalidObject
 from webhook.core.policy import TRUSTED_WRITERS, Policy, parse_policy
 from webhook.core.policy_file import (
@@ -119,7 +120,7 @@ def test_a_bad_file_is_told_by_file_line_and_key(
 ) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(f"# a comment\n# and another\n{text}\n")
-    with pytest.raises(BadPolicy) as raised:
+    with pytest.raises(BadFile) as raised:
         read_policy(file)
     assert str(raised.value).startswith(f"policy {file}, line {line}: ")
     assert key in str(raised.value)
@@ -151,5 +152,5 @@ NO_YAML = {
 def test_what_is_no_yaml_is_told_by_its_line(text: str, line: str, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(text)
-    with pytest.raises(BadPolicy, match=rf"^policy {file}: not YAML or JSON: {line}: "):
+    with pytest.raises(BadFile, match=rf"^policy {file}: not YAML or JSON: {line}: "):
         read_policy(file)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from webhook.cluster import policies
-from webhook.cluster.policies import BadPolicy, PolicyFacts, PolicySource
+from webhook.cluster.config_files import BadFile
+from webhook.cluster.policies import PolicyFacts, PolicySource
 from webhook.core.policy import Policy
 from webhook.core.rule import Action
 
@@ -155,7 +156,7 @@ def test_a_swap_is_seen_even_if_size_and_time_are_the_same(file: Path) -> None:
 
 def test_a_policy_that_is_broken_from_the_start_is_an_error(file: Path) -> None:
     file.write_text(BROKEN)
-    with pytest.raises(BadPolicy):
+    with pytest.raises(BadFile):
         PolicySource(file, Today())
 
 

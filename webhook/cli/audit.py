@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from msgspec import structs
 
+from webhook.cli.baselines import Baseline, baseline_options
 from webhook.cli.cluster import connect, kubeconfig_option
 from webhook.cli.policies import policy_option, policy_source
 from webhook.cli.problems import UsageProblem
@@ -68,6 +69,7 @@ from webhook.core.rules import RULES
     metavar="SECONDS",
     help="Before each of the two looks that confirm a finding: how long controllers may need.",
 )
+@baseline_options
 @reporting_options
 def command(
     *,
@@ -79,6 +81,7 @@ def command(
     unwanted: tuple[str, ...],
     policy: Path | None,
     settle: float,
+    baseline: Baseline,
     reporting: Reporting,
 ) -> None:
     """Judge everything that a cluster has stored, and say who may write endpoints.
@@ -91,6 +94,7 @@ def command(
     endpoints-guard audit
     endpoints-guard audit --context prod --context staging --output html --output-file audit.html
     endpoints-guard audit -n shop --rule foreign-pod --rule EG502
+    endpoints-guard audit --baseline known.yaml --fail-on warn
     endpoints-guard audit --state snapshot.json
     kubectl get svc,pods,nodes,endpoints,endpointslices -A -o json | endpoints-guard audit --state -
 
@@ -106,6 +110,7 @@ def command(
     else:
         reports = _of_clusters(kubeconfig, contexts, held, scope, settle)
         report = _merged(tuple(reports))
+    report = baseline.applied(report, scope)
     reporting.write(report, "audit")
     sys.exit(reporting.exit_code(report))
 

@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from webhook.cli.problems import UsageProblem
-from webhook.cluster.policies import BadPolicy, PolicySource
+from webhook.cluster.config_files import BadFile
+from webhook.cluster.policies import PolicySource
 
 
 def policy_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,7 +27,7 @@ def policy_source(path: Path | None) -> PolicySource:
     """The policy of that file, or the default one. Raises `UsageProblem`."""
     try:
         return PolicySource(path, today)
-    except BadPolicy as error:
+    except BadFile as error:
         raise UsageProblem(str(error)) from error
 
 

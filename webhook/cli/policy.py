@@ -7,7 +7,8 @@ import click
 
 from webhook.cli.policies import today
 from webhook.cli.problems import EXIT_FINDINGS, UsageProblem
-from webhook.cluster.policies import BadPolicy, read_policy
+from webhook.cluster.config_files import BadFile
+from webhook.cluster.policies import read_policy
 from webhook.core.policy import Policy
 from webhook.core.policy_review import as_schema, as_text, lint
 
@@ -55,5 +56,5 @@ def check(*, file: Path | None) -> None:
 def _read(file: Path | None) -> Policy:
     try:
         return Policy() if file is None else read_policy(file)
-    except BadPolicy as error:
+    except BadFile as error:
         raise UsageProblem(str(error)) from error

@@ -1,13 +1,12 @@
 """`endpoints-guard snapshot`: the cluster's state as a file."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import click
 
 from webhook.cli.cluster import cluster_options, connect, unread
+from webhook.cli.files import write_whole
 from webhook.cli.problems import UsageProblem
 from webhook.cli.progress import reading_progress
 from webhook.cluster.errors import ClusterUnavailable
@@ -57,18 +56,4 @@ def _write(lines: Iterator[str], file: Path) -> None:
         for line in lines:
             click.echo(line, nl=False)
     else:
-        _write_whole(file, lines)
-
-
-def _write_whole(file: Path, lines: Iterator[str]) -> None:
-    """Write beside the file and rename: nobody ever finds half of it."""
-    with ExitStack() as stack:
-        scratch = stack.enter_context(
-            NamedTemporaryFile(
-                "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
-            )
-        )
-        stack.callback(Path(scratch.name).unlink, missing_ok=True)
-        scratch.writelines(lines)
-        scratch.flush()
-        Path(scratch.name).replace(file)
+        write_whole(file, lines)

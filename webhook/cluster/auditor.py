@@ -18,7 +18,7 @@ from webhook.cluster.reading import ClusterReader, Gap
 from webhook.cluster.resources import STORED
 from webhook.core.audit import audit, judge_ref
 from webhook.core.engine import Finding, verdict_of
-from webhook.core.fingerprint import identity
+from webhook.core.fingerprint import Identity, identity
 from webhook.core.inventory import API_SERVER, Inventory
 from webhook.core.policy import Policy
 from webhook.core.report import Judged, Report, Unjudged
@@ -42,6 +42,11 @@ class Scope(Struct, frozen=True, kw_only=True):
     def only(self) -> frozenset[str] | None:
         """The namespaces, as `core.audit` wants them."""
         return self.namespaces or None
+
+    def covers(self, finding: Identity) -> bool:
+        """Whether such a finding would be found."""
+        anywhere = not self.namespaces or finding.namespace in self.namespaces
+        return anywhere and finding.rule in self.rules
 
 
 class Auditor:

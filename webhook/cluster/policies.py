@@ -13,8 +13,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from webhook.cluster.documents import NotYaml, line_of, load_document
-from webhook.core.objects import InvalidObject
+from webhook.cluster.config_files import BadFile, read_config
 from webhook.core.policy import Policy, parse_policy
 
 LOOK_SECONDS: Final = 1.0
@@ -23,26 +22,9 @@ LOOK_SECONDS: Final = 1.0
 log: Final = logging.getLogger(__name__)
 
 
-class BadPolicy(Exception):
-    """The file cannot be read, or is no policy; the message names file, line and key."""
-
-
 def read_policy(path: Path) -> Policy:
-    """The policy in a file. Raises `BadPolicy`."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise BadPolicy(f"policy {path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadPolicy(f"policy {path}: it is not UTF-8 text") from error
-    try:
-        data = load_document(text)
-        return parse_policy({} if data is None else data)
-    except NotYaml as error:
-        raise BadPolicy(f"policy {path}: {error}") from error
-    except InvalidObject as error:
-        line = line_of(text, error.path)
-        raise BadPolicy(f"policy {path}, line {line}: {error}") from error
+    """The policy in a file; an empty one is the default. Raises `BadFile`."""
+    return read_config(path, "policy", lambda data: parse_policy({} if data is None else data))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +44,7 @@ class PolicySource:
     def __init__(self, path: Path | None, today: Callable[[], str]) -> None:
         """Without a path it is the default policy. `today` gives the date as YYYY-MM-DD, in UTC.
 
-        Raises `BadPolicy` when the file is not usable now.
+        Raises `BadFile` when the file is not usable now.
         """
         self._path = path
         self._today = today
@@ -106,7 +88,7 @@ class PolicySource:
         facts = self._facts
         try:
             self._loaded = read_policy(self._path)
-        except BadPolicy as error:
+        except BadFile as error:
             log.error("%s; the last good policy stays in force", error)  # noqa: TRY400
             self._facts = PolicyFacts(
                 source=facts.source,
