@@ -4,9 +4,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LINTERS := $(VENV)/.linters
+LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 T ?= tests
+TAG ?= v$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/__init__.py)
 
-.PHONY: help setup demo run test e2e lint format docs chart check-generated lock clean
+.PHONY: help setup demo run test e2e lint format docs chart image krew dist workflows check-generated lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,7 +30,7 @@ run: setup  ## the same webhook in the foreground, with a curl line to try
 	$(BIN)/endpoints-guard demo --foreground
 
 test: setup  ## unit, property and real-socket tests (T=tests/core runs a part)
-	$(BIN)/python -m pytest -m 'not e2e' -n auto --ignore tests/chart $(T)
+	$(BIN)/python -m pytest -m 'not e2e' -n auto --ignore tests/chart --ignore tests/deploy/built $(T)
 
 e2e: setup  ## the same against a real etcd, kube-apiserver and kube-controller-manager
 	$(BIN)/python -m tests.e2e.controlplane --build-only
@@ -36,6 +39,29 @@ e2e: setup  ## the same against a real etcd, kube-apiserver and kube-controller-
 # Apart from `test`, because it downloads Helm (35 MB for each major) the first time.
 chart: setup  ## the Helm chart: lint, schema, and a matrix of renderings with Helm 3 and 4
 	$(BIN)/python -m pytest -n auto tests/chart
+
+image: $(LINTERS)  ## the image: lint it, install its program as it does, run that as a stranger; build it if an engine is here
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck deploy/*.sh deploy/kubectl-endpoints_guard
+	$(BIN)/python -m pytest tests/deploy
+	deploy/image.sh endpoints-guard:local
+
+krew: setup  ## the kubectl plugin for every platform, and its manifest, in dist/krew
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m deploy.krew --output dist/krew
+
+dist: krew  ## all that a release publishes, in dist (TAG=v1.2.3 must be the version of code, chart and changelog)
+	$(BIN)/python -m deploy.release --tag $(TAG) --notes dist/notes.md
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist/python
+	$$($(BIN)/python -m tests.chart.helm) package charts/endpoints-guard --destination dist/chart
+
+workflows: $(LINTERS)  ## GitHub's workflows: actionlint, zizmor, yamllint
+	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
+	$(BIN)/zizmor --offline --no-progress --pedantic --quiet .github
+	$(BIN)/yamllint --strict .github
+
+$(LINTERS): $(READY) requirements/linters.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/linters.txt
+	touch $(LINTERS)
 
 lint: setup  ## ruff, mypy --strict, import-linter, and that generated documents are current
 	$(BIN)/ruff format --check --quiet .
@@ -60,8 +86,9 @@ format: setup  ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .
 
 lock: setup  ## pin every dependency anew, with hashes
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements/runtime.txt pyproject.toml
-	$(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt pyproject.toml
+	$(LOCK) --output-file requirements/runtime.txt pyproject.toml
+	$(LOCK) --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt pyproject.toml
+	for each in build linters; do $(LOCK) --constraint requirements/dev.txt --output-file requirements/$$each.txt requirements/$$each.in; done
 
 clean:  ## remove what the targets above made in this folder
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

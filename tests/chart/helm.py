@@ -231,3 +231,7 @@ class Rendering:
         """The one container of the Deployment."""
         (found,) = self.pod["containers"]
         return dict(found)
+
+
+if __name__ == "__main__":
+    print(binary(MAJORS[0]))

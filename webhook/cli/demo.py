@@ -192,7 +192,14 @@ def _show_how_to_ask(directory: Path) -> None:
 
 def _become(command_line: list[str]) -> None:
     sys.stdout.flush()
-    os.execv(command_line[0], command_line)  # noqa: S606 - our own interpreter, our own flags
+    os.execve(  # noqa: S606 - our own interpreter, our own flags
+        command_line[0], command_line, _environment()
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the libraries that we have ourselves: the kubectl plugin brings its own."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 @contextmanager
@@ -200,7 +207,9 @@ def _server(directory: Path) -> Iterator[int]:
     """The webhook in a process of its own, on a port that the kernel chose."""
     command_line = _serve_command(directory, "127.0.0.1:0", "127.0.0.1:0")
     with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(command_line, stderr=log)  # noqa: S603 - ourselves
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            command_line, stderr=log, env=_environment()
+        )
     try:
         yield _port_of(process, directory / "log")
     finally:
