@@ -24,6 +24,7 @@ WEB = {"app": "web"}
 SERVICE_NAME = "kubernetes.io/service-name"
 SKIP_MIRROR = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
+OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 POLICY = Policy()
 _READ = {resource.kind: resource.read_plain for resource in STORED}
 

@@ -73,8 +73,12 @@ CATALOGUE = {
     "EG507": "external-address",
     "EG508": "fqdn-address",
     "EG509": "ambiguous-address",
+    "EG601": "stale-address",
+    "EG602": "left-behind",
+    "EG603": "duplicate-pod-ip",
+    "EG605": "unselected-ready-pod",
 }
-"""The rules of admission; policies, exemptions and dashboards refer to them by these names."""
+"""The rules; policies, exemptions and dashboards refer to them by these names."""
 
 
 def test_no_rule_of_the_catalogue_is_missing_or_has_another_name() -> None:

@@ -350,10 +350,12 @@ def test_the_catalogue_is_a_line_a_rule(folder: Folder) -> None:
     code, text, _ = folder.run("rules")
     head, *lines = text.splitlines()
     assert code == 0
-    assert head.split() == ["CODE", "SLUG", "SELECTOR", "MANUAL", "WHAT", "IT", "SAYS"]
+    columns = ["CODE", "SLUG", "JUDGES", "SELECTOR", "MANUAL", "WHAT", "IT", "SAYS"]
+    assert head.split() == columns
     assert [line.split()[:2] for line in lines] == [[r.code, r.slug] for r in RULES.values()]
-    eg204 = next(line for line in lines if line.startswith("EG204"))
-    assert eg204.split()[2:4] == ["deny", "warn"]
+    columns_of = {line.split()[0]: line.split()[2:5] for line in lines}
+    assert columns_of["EG204"] == ["writes", "deny", "warn"]
+    assert columns_of["EG601"] == ["stored", "audit", "audit"]
 
 
 def test_the_catalogue_for_programs(folder: Folder) -> None:
@@ -366,6 +368,7 @@ def test_the_catalogue_for_programs(folder: Folder) -> None:
         "slug": "target-ref-missing",
         "title": RULES["EG301"].title,
         "remedy": RULES["EG301"].remedy,
+        "judges": "writes",
         "default": {"selector": "deny"},
     }
 

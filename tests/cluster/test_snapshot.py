@@ -15,6 +15,7 @@ from hypothesis import given, settings
 
 from tests.builders import (
     LEADER,
+    OVER_CAPACITY,
     RBAC,
     SKIP_MIRROR,
     Json,
@@ -54,6 +55,7 @@ from webhook.cluster.errors import Forbidden
 from webhook.cluster.manifests import read_text, state_of
 from webhook.cluster.progress import unseen
 from webhook.cluster.snapshot import read_cluster, snapshot_lines
+from webhook.core.agreement import is_cut_off
 from webhook.core.engine import decide
 from webhook.core.inventory import Inventory
 from webhook.core.policy import Policy
@@ -218,6 +220,13 @@ def test_removing_the_leader_annotation_is_seen_against_a_snapshot(server: FakeA
     cluster = (manual_service(), pod("vault-0", namespace="rival", ip="10.0.7.8"), locked)
     (old,) = read_back(snapshot(server, cluster)).endpoints.objects.values()
     assert not old.mirrored
+
+
+def test_that_endpoints_are_cut_off_is_known_from_a_snapshot(server: FakeApiServer) -> None:
+    """Else the audit would miss Pods in them."""
+    cluster = (service(), pod(), endpoints(annotations={OVER_CAPACITY: "truncated"}))
+    (read,) = read_back(snapshot(server, cluster)).endpoints.objects.values()
+    assert is_cut_off(read)
 
 
 # --- And nothing else

@@ -1,12 +1,12 @@
 """A whole cluster read once: into memory for one judgement, or into a file for later ones.
 
-A snapshot is a `v1 List` with the fields that rules use and no others: no annotation but the one
-that marks leader election (emptied), no environment, no command, no secret. It is state for
-`check` and `audit`, not a backup.
+A snapshot is a `v1 List` with the fields that rules use and no others: no annotation but the two
+that mark leader election and cut-off Endpoints (emptied), no environment, no command, no secret.
+It is state for `check` and `audit`, not a backup.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -19,9 +19,16 @@ from webhook.cluster.resources import PUBLISHED, RESOURCES, STORED
 from webhook.core.inventory import Inventory
 from webhook.core.objects import EndpointSlice, InvalidObject
 from webhook.core.objects.decoding import Metadata
-from webhook.core.objects.endpoints import LEADER_ANNOTATION, SERVICE_NAME_LABEL
+from webhook.core.objects.endpoints import (
+    LEADER_ANNOTATION,
+    OVER_CAPACITY_ANNOTATION,
+    SERVICE_NAME_LABEL,
+)
 
 Value = TypeVar("Value")
+
+_ANNOTATIONS: Final = (LEADER_ANNOTATION, OVER_CAPACITY_ANNOTATION)
+"""Of which rules ask whether they are there; their values stay out."""
 
 
 def read_cluster(api: ClusterApi, progress: Progress) -> Inventory:
@@ -72,11 +79,9 @@ def _decoded(item: msgspec.Raw, read: Callable[[msgspec.Raw], Value], path: str)
 
 def _as_manifest(resource: Resource[Any], wire: Any) -> dict[str, Any]:
     metadata: Metadata = wire.metadata
-    annotations = (
-        {LEADER_ANNOTATION: ""} if LEADER_ANNOTATION in (metadata.annotations or {}) else None
-    )
+    kept = {key: "" for key in _ANNOTATIONS if key in (metadata.annotations or {})}
     bare = msgspec.structs.replace(
-        wire, metadata=msgspec.structs.replace(metadata, annotations=annotations)
+        wire, metadata=msgspec.structs.replace(metadata, annotations=kept or None)
     )
     fields: dict[str, Any] = msgspec.to_builtins(bare)
     return {"apiVersion": resource.api_version, "kind": resource.kind, **fields}

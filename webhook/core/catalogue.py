@@ -14,6 +14,7 @@ def as_values(rules: tuple[Rule, ...]) -> list[dict[str, Any]]:
             "slug": rule.slug,
             "title": rule.title,
             "remedy": rule.remedy,
+            "judges": _judges(rule),
             "default": {str(ownership): str(rule.default[ownership]) for ownership in rule.default},
         }
         for rule in rules
@@ -23,11 +24,11 @@ def as_values(rules: tuple[Rule, ...]) -> list[dict[str, Any]]:
 def as_table(rules: tuple[Rule, ...]) -> str:
     """For people: one line a rule."""
     width = max(len(rule.slug) for rule in rules)
-    lines = [f"CODE   {'SLUG':<{width}}  SELECTOR  MANUAL  WHAT IT SAYS"]
+    lines = [f"CODE   {'SLUG':<{width}}  JUDGES  SELECTOR  MANUAL  WHAT IT SAYS"]
     for rule in rules:
         with_selector, manual = (_default(rule, ownership) for ownership in Ownership)
-        row = f"{rule.code}  {rule.slug:<{width}}  {with_selector:<8}  {manual:<6}  {rule.title}"
-        lines.append(row)
+        name = f"{rule.code}  {rule.slug:<{width}}  {_judges(rule)}"
+        lines.append(f"{name}  {with_selector:<8}  {manual:<6}  {rule.title}")
     return "\n".join([*lines, ""])
 
 
@@ -47,14 +48,16 @@ def _markdown(rules: tuple[Rule, ...]) -> Iterator[str]:
     yield ""
     yield "Made by `endpoints-guard rules --output markdown`: edit `webhook/core/rules`, not this."
     yield "*Selector* is the default action where the Service has a selector, *manual* where it has"
-    yield "none or where there is no Service. The examples play in the cluster of"
+    yield "none or where there is no Service. The audit goes by all of them, admission and `check`"
+    yield "only by those that judge *writes*. The examples play in the cluster of"
     yield "`webhook/core/example_cluster.py`, and each is a test."
     yield ""
-    yield "| code | slug | selector | manual | what it says |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| code | slug | judges | selector | manual | what it says |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for rule in rules:
         actions = " | ".join(_default(rule, ownership) for ownership in Ownership)
-        yield f"| [{rule.code}](#{rule.code.lower()}) | {rule.slug} | {actions} | {rule.title} |"
+        name = f"[{rule.code}](#{rule.code.lower()}) | {rule.slug} | {_judges(rule)}"
+        yield f"| {name} | {actions} | {rule.title} |"
     for rule in rules:
         yield ""
         yield f'## <a id="{rule.code.lower()}"></a>{rule.code} {rule.slug}'
@@ -65,6 +68,8 @@ def _markdown(rules: tuple[Rule, ...]) -> Iterator[str]:
 def _body(rule: Rule, *, fence: str, indent: str) -> Iterator[str]:
     yield from rule.rationale.strip().splitlines()
     yield ""
+    if rule.stored_only:
+        yield "Only the audit goes by it: it judges what is stored, not what is written."
     yield f"Default: {', '.join(f'{rule.default[o]} ({o})' for o in rule.default)}."
     yield f"Remedy: {rule.remedy}"
     for example in rule.examples:
@@ -82,6 +87,10 @@ def _example(example: Example, *, fence: str, indent: str) -> Iterator[str]:
     yield from (f"{indent}{line}" for line in text.splitlines())
     if fence:
         yield fence
+
+
+def _judges(rule: Rule) -> str:
+    return "stored" if rule.stored_only else "writes"
 
 
 def _default(rule: Rule, ownership: Ownership) -> str:

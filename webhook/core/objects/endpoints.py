@@ -12,11 +12,42 @@ from typing import ClassVar, Final
 from msgspec import Struct
 
 from webhook.core.addresses import Address, parse
-from webhook.core.objects.decoding import NO_METADATA, Metadata, ObjectRef, api_name
+from webhook.core.objects.decoding import Metadata, ObjectRef, api_name
 
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 SKIP_MIRROR_LABEL: Final = "endpointslice.kubernetes.io/skip-mirror"
 LEADER_ANNOTATION: Final = "control-plane.alpha.kubernetes.io/leader"
+OVER_CAPACITY_ANNOTATION: Final = "endpoints.kubernetes.io/over-capacity"
+_SLICE_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
+
+Mark = tuple[str, str]
+"""A label and its value by which a controller knows its own objects. Anybody can set it."""
+ENDPOINTS_MARK: Final[Mark] = ("endpoints.kubernetes.io/managed-by", "endpoint-controller")
+SLICE_MARK: Final[Mark] = (_SLICE_MANAGED_BY, "endpointslice-controller.k8s.io")
+MIRROR_MARK: Final[Mark] = (_SLICE_MANAGED_BY, "endpointslicemirroring-controller.k8s.io")
+
+
+class OwnerReference(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
+    """metav1.OwnerReference."""
+
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    api_version: str = ""
+
+
+class PublishedMetadata(Metadata, frozen=True, omit_defaults=True, gc=False, rename=api_name):
+    """metav1.ObjectMeta of what publishes endpoints; who owns Pods, no rule asks."""
+
+    owner_references: tuple[OwnerReference, ...] | None = None
+
+    def carries(self, mark: Mark) -> bool:
+        """Whether it is labelled as the object of a controller."""
+        label, value = mark
+        return self.labels is not None and self.labels.get(label) == value
+
+
+NO_PUBLISHED_METADATA: Final = PublishedMetadata()
 
 
 class TargetRef(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):
@@ -119,7 +150,7 @@ class Endpoints(Struct, frozen=True, omit_defaults=True, dict=True):
     """core/v1 Endpoints."""
 
     kind: ClassVar[str] = "Endpoints"
-    metadata: Metadata = NO_METADATA
+    metadata: PublishedMetadata = NO_PUBLISHED_METADATA
     subsets: tuple[Subset, ...] | None = None
 
     @property
@@ -153,7 +184,7 @@ class EndpointSlice(Struct, frozen=True, omit_defaults=True, dict=True, rename=a
     """discovery.k8s.io/v1 EndpointSlice."""
 
     kind: ClassVar[str] = "EndpointSlice"
-    metadata: Metadata = NO_METADATA
+    metadata: PublishedMetadata = NO_PUBLISHED_METADATA
     address_type: str = ""
     endpoints: tuple[Endpoint, ...] | None = None
     ports: tuple[Port, ...] | None = None

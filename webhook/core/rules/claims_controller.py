@@ -10,27 +10,22 @@ should drop the label.
 from typing import Final
 
 from webhook.core.case import ObjectCase
+from webhook.core.objects.endpoints import ENDPOINTS_MARK, MIRROR_MARK, SLICE_MARK
 from webhook.core.rule import Action, Example, Rule, Violation, both
 
 _CONTROLLERS: Final = {
-    ("endpoints.kubernetes.io/managed-by", "endpoint-controller"): "endpoint-controller",
-    (
-        "endpointslice.kubernetes.io/managed-by",
-        "endpointslice-controller.k8s.io",
-    ): "endpointslice-controller",
-    (
-        "endpointslice.kubernetes.io/managed-by",
-        "endpointslicemirroring-controller.k8s.io",
-    ): "endpointslicemirroring-controller",
+    ENDPOINTS_MARK: "endpoint-controller",
+    SLICE_MARK: "endpointslice-controller",
+    MIRROR_MARK: "endpointslicemirroring-controller",
 }
 
 
 def check(case: ObjectCase) -> Violation | None:
     if not case.writer or not case.has_addresses:
         return None
-    labels = case.subject.metadata.labels or {}
-    for (label, value), controller in _CONTROLLERS.items():
-        if labels.get(label) == value and not _is(case.writer, controller):
+    for mark, controller in _CONTROLLERS.items():
+        if case.subject.metadata.carries(mark) and not _is(case.writer, controller):
+            label, value = mark
             return Violation(f"metadata.labels[{label}]", f"the label says {value} wrote this")
     return None
 

@@ -1,0 +1,82 @@
+"""Whether the Endpoints of a Service and the slices that controllers keep beside them agree.
+
+Both are made of the same Pods, or the slices are made of the Endpoints. What one of them may
+rightly lack is no disagreement: see `placement`, and KEP-752 for the mirroring controller.
+"""
+
+from typing import Final
+
+from msgspec import Struct
+
+from webhook.core.inventory import Inventory
+from webhook.core.objects import Endpoints, EndpointSlice, Service
+from webhook.core.objects.endpoints import MIRROR_MARK, OVER_CAPACITY_ANNOTATION, SLICE_MARK, Mark
+from webhook.core.placement import in_endpoints, in_slices
+
+MIRROR_LIMIT: Final = 1000
+"""Addresses of a subset that are mirrored (`--mirroring-max-endpoints-per-subset`), by default."""
+
+
+class Disagreement(Struct, frozen=True):
+    """Addresses, each list sorted, that one side lacks although it should have them."""
+
+    only_endpoints: tuple[str, ...] = ()
+    only_slices: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.only_endpoints or self.only_slices)
+
+
+AGREED: Final = Disagreement()
+
+
+def disagreement(endpoints: Endpoints, service: Service, inventory: Inventory) -> Disagreement:
+    """In what they differ; in nothing where there is no slice of the controller in question."""
+    if service.has_selector:
+        slices = _slices(service, SLICE_MARK, inventory)
+        return _by_pods(endpoints, slices, service, inventory) if slices else AGREED
+    if service.selector is None and endpoints.mirrored:
+        mirrors = _slices(service, MIRROR_MARK, inventory)
+        return _by_content(listed_in(endpoints), listed_in(*mirrors)) if mirrors else AGREED
+    return AGREED
+
+
+def _slices(service: Service, mark: Mark, inventory: Inventory) -> list[EndpointSlice]:
+    published = inventory.for_audit.published_of(service.namespace, service.name)
+    slices = (each for each in published if isinstance(each, EndpointSlice))
+    return [each for each in slices if each.metadata.carries(mark)]
+
+
+def _by_pods(
+    endpoints: Endpoints, slices: list[EndpointSlice], service: Service, inventory: Inventory
+) -> Disagreement:
+    """Of addresses that are of no selected Pod, EG201 says what is wrong; a Pod that neither lists
+    is EG605's.
+    """
+    here, there = listed_in(endpoints), listed_in(*slices)
+    cut_off = is_cut_off(endpoints)
+    only_endpoints, only_slices = set(), set()
+    for pod in inventory.for_audit.pods_of(service):
+        placed, address = in_slices(pod, service, inventory), in_endpoints(pod, service)
+        if placed and address in here and there.isdisjoint(placed):
+            only_endpoints.add(address)
+        if address and address not in here and address in there and not cut_off:
+            only_slices.add(address)
+    return Disagreement(tuple(sorted(only_endpoints)), tuple(sorted(only_slices)))
+
+
+def _by_content(here: frozenset[str], mirrored: frozenset[str]) -> Disagreement:
+    lacking = here - mirrored if len(here) <= MIRROR_LIMIT else ()
+    return Disagreement(tuple(sorted(lacking)), tuple(sorted(mirrored - here)))
+
+
+def listed_in(*published: Endpoints | EndpointSlice) -> frozenset[str]:
+    """The canonical addresses that any of these lists."""
+    parts = (part for each in published for part in each.parts)
+    values = (listed.address.value for part in parts for listed in part.addresses)
+    return frozenset(filter(None, values))
+
+
+def is_cut_off(endpoints: Endpoints) -> bool:
+    """Whether the controller left out addresses because there are too many."""
+    return OVER_CAPACITY_ANNOTATION in (endpoints.metadata.annotations or {})
