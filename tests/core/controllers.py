@@ -44,9 +44,14 @@ def endpoints_for(service: Json, pods: Iterable[Json]) -> Json:
     }
 
 
-def slices_for(service: Json, pods: Iterable[Json]) -> list[Json]:
-    """The endpointslice controller's objects: one for each family and list of ports."""
-    pods, made = list(pods), list[Json]()
+def slices_for(
+    service: Json, pods: Iterable[Json], nodes: Iterable[Json] | None = None
+) -> list[Json]:
+    """The endpointslice controller's objects: one for each family and list of ports.
+
+    Where `nodes` are given, Pods of others are left out until their Node appears.
+    """
+    pods, made = list(_on(nodes, service, pods)), list[Json]()
     for address_type in _address_types(service):
         groups: dict[tuple[tuple[Any, ...], ...], list[Json]] = defaultdict(list)
         for pod in _selected(service, pods):
@@ -56,6 +61,13 @@ def slices_for(service: Json, pods: Iterable[Json]) -> list[Json]:
         for ports, listed in groups.items() or [((), [])]:
             made.append(_slice(service, address_type, listed, ports, len(made)))
     return made
+
+
+def _on(nodes: Iterable[Json] | None, service: Json, pods: Iterable[Json]) -> Iterable[Json]:
+    if nodes is None or service["spec"].get("publishNotReadyAddresses", False):
+        return pods
+    known = {each["metadata"]["name"] for each in nodes}
+    return (pod for pod in pods if pod["spec"]["nodeName"] in known)
 
 
 def mirrors_of(endpoints: Json) -> list[Json]:
@@ -72,6 +84,30 @@ def mirrors_of(endpoints: Json) -> list[Json]:
             listed = [_mirrored(address, ready) for address, ready in group]
             made.append(_slice(endpoints, address_type, listed, ports, len(made)))
     return made
+
+
+def stored(made: Json, owner: Json) -> Json:
+    """As the controller stores it: labelled as its own, and slices owned by what they come from."""
+    of_pods = owner["kind"] == "Service"
+    if made["kind"] == "Endpoints":
+        marks = {"endpoints.kubernetes.io/managed-by": "endpoint-controller"} if of_pods else {}
+        return _with_metadata(made, marks)
+    controller = "endpointslice" if of_pods else "endpointslicemirroring"
+    marks = {"endpointslice.kubernetes.io/managed-by": f"{controller}-controller.k8s.io"}
+    reference = {
+        "apiVersion": "v1",
+        "kind": owner["kind"],
+        "controller": True,
+        "blockOwnerDeletion": True,
+        **{key: owner["metadata"].get(key) for key in ("name", "uid")},
+    }
+    return _with_metadata(made, marks, ownerReferences=[given(reference)])
+
+
+def _with_metadata(made: Json, labels: Json, **fields: Any) -> Json:
+    metadata = made["metadata"]
+    labels = {**metadata.get("labels", {}), **labels}
+    return {**made, "metadata": {**metadata, "labels": labels, **fields}}
 
 
 def _selected(service: Json, pods: Iterable[Json]) -> Iterator[Json]:

@@ -44,6 +44,7 @@ RULE = Rule(
     default=both(Action.AUDIT),
     checks=(check,),
     stored_only=True,
+    rests_on=("Pod",),
     examples=(
         Example(
             name="Pods on the network of their node",

@@ -50,6 +50,7 @@ RULE = Rule(
     default=both(Action.AUDIT),
     checks=(check,),
     stored_only=True,
+    rests_on=("Pod",),
     examples=(
         Example(
             name="the Pod is there and holds the address",
