@@ -76,6 +76,7 @@ CATALOGUE = {
     "EG601": "stale-address",
     "EG602": "left-behind",
     "EG603": "duplicate-pod-ip",
+    "EG604": "endpoint-writers",
     "EG605": "unselected-ready-pod",
 }
 """The rules; policies, exemptions and dashboards refer to them by these names."""

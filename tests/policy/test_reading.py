@@ -66,7 +66,7 @@ def test_trusted_writers_and_profiles_take_effect() -> None:
         reason=f"profile knative-serving: {PROFILES['knative-serving'].reason}",
         users=("me",),
         namespaces=("functions",),
-        rules=PROFILES["knative-serving"].rules,
+        rules=(*PROFILES["knative-serving"].rules, "EG604"),
     )
     assert read.exemptions == (*READ.exemptions, of_profile)
 

@@ -4,7 +4,8 @@ The rules, the policy and the judgement are those of admission: of an object the
 write of it would be told now, with nothing before it and by a writer without a name. What only an
 audit looks at, the rules with `stored_only` say (docs/adr/0012).
 
-Exemptions count where they name neither users nor groups: who wrote an object is not known.
+Exemptions count where they name neither users nor groups: who wrote an object is not known. Of a
+role binding the subject is known, and an exemption for it as a writer counts.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -20,12 +21,18 @@ from webhook.core.engine import (
     verdict_of,
     without_exempt,
 )
+from webhook.core.grants import Grant, grants
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ObjectRef
+from webhook.core.objects import (
+    AdmissionRequest,
+    Endpoints,
+    EndpointSlice,
+    ObjectRef,
+)
 from webhook.core.policy import Policy
 from webhook.core.report import Judged
 from webhook.core.rule import Ownership
-from webhook.core.stored_case import PodCase, ServiceCase
+from webhook.core.stored_case import GrantCase, PodCase, ServiceCase
 
 
 def audit(
@@ -104,6 +111,27 @@ def _of_pod(ref: ObjectRef, inventory: Inventory, policy: Policy) -> tuple[Findi
     return judge_stored(rules.pod, PodCase(pod, inventory))
 
 
+def _of_binding(ref: ObjectRef, inventory: Inventory, policy: Policy) -> tuple[Finding, ...] | None:
+    binding = inventory.binding(ref)
+    if binding is None:
+        return None
+    rules = policy.in_force(ref.namespace).stored_rule_sets[Ownership.MANUAL]
+    return tuple(
+        finding
+        for grant in grants(binding, inventory)
+        for finding in without_exempt(
+            judge_stored(rules.grant, GrantCase(grant)), _writes_of(grant, ref), policy
+        )
+    )
+
+
+def _writes_of(grant: Grant, ref: ObjectRef) -> AdmissionRequest:
+    """Exemptions name writers, and that is what the subject of a grant is."""
+    subject = grant.subject
+    groups = (subject.name,) if subject.kind == "Group" else ()
+    return AdmissionRequest(ref=ref, username=subject.username, groups=groups)
+
+
 _PUBLISHED: Final = (Endpoints.kind, EndpointSlice.kind)
 _JUDGES: Final[
     Mapping[str, Callable[[ObjectRef, Inventory, Policy], tuple[Finding, ...] | None]]
@@ -112,4 +140,6 @@ _JUDGES: Final[
     "EndpointSlice": _of_published,
     "Service": _of_service,
     "Pod": _of_pod,
+    "ClusterRoleBinding": _of_binding,
+    "RoleBinding": _of_binding,
 }

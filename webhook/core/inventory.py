@@ -116,6 +116,12 @@ class Inventory:
         table = self.endpoints if ref.kind == "Endpoints" else self.endpoint_slices
         return table.objects.get((ref.namespace, ref.name))
 
+    def binding(self, ref: ObjectRef) -> RoleBinding | None:
+        """The RoleBinding or ClusterRoleBinding of this name."""
+        wide = ref.kind == "ClusterRoleBinding"
+        table = self.cluster_role_bindings if wide else self.role_bindings
+        return table.objects.get((ref.namespace, ref.name))
+
     def live_pods_at(self, ip: str) -> tuple[Pod, ...]:
         """The Pods that hold a canonical address; a terminal Pod holds none (kubernetes#135593)."""
         return self._pods_by_ip.entries.get(ip, ())

@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 from msgspec import Struct, structs
 
+from webhook.core import control_plane
 from webhook.core.case import AddressCase, Limits, ObjectCase, PortCase
 from webhook.core.objects import AdmissionRequest, InvalidObject, convert
 from webhook.core.policy_file import (
@@ -22,18 +23,11 @@ from webhook.core.policy_file import (
 from webhook.core.profiles import PROFILES, exemptions_of
 from webhook.core.rule import Action, Ownership, Rule, Violation
 from webhook.core.rules import RULES, asked_about
-from webhook.core.stored_case import PodCase, ServiceCase
+from webhook.core.stored_case import GrantCase, PodCase, ServiceCase
 
-_CONTROLLERS: Final = (
-    "endpoint-controller",
-    "endpointslice-controller",
-    "generic-garbage-collector",
-    "namespace-controller",
-    "storage-version-migrator-controller",
-)
 TRUSTED_WRITERS: Final = frozenset(
     {
-        *(f"system:serviceaccount:kube-system:{name}" for name in _CONTROLLERS),
+        *map(control_plane.username, control_plane.CONTROLLERS),
         "system:kube-controller-manager",
         "system:apiserver",
     }
@@ -44,7 +38,7 @@ What they write was true when they computed it, and no reading can tell later (d
 mirroring controller is not among them: it republishes what users wrote.
 """
 
-MIRRORING_CONTROLLER: Final = "system:serviceaccount:kube-system:endpointslicemirroring-controller"
+MIRRORING_CONTROLLER: Final = control_plane.username(control_plane.MIRRORING)
 
 Check = Callable[..., Violation | None]
 Active = tuple[tuple[Rule, Check, Action], ...]
@@ -59,6 +53,7 @@ class RuleSet(Struct, frozen=True, gc=False, kw_only=True):
     address: Active
     pod: Active
     service: Active
+    grant: Active
 
 
 class InForce(Struct, frozen=True, kw_only=True):
@@ -153,6 +148,7 @@ class Policy(Struct, frozen=True, dict=True, kw_only=True):
             address=active(AddressCase),
             pod=active(PodCase),
             service=active(ServiceCase),
+            grant=active(GrantCase),
         )
 
     def _action(self, rule: Rule, ownership: Ownership, special: NamespacePolicy) -> Action:

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from webhook.core.grants import Grant
 from webhook.core.inventory import Inventory
 from webhook.core.objects import Pod, Service
 
@@ -18,3 +19,9 @@ class ServiceCase(Struct, frozen=True, gc=False):
 
     service: Service
     inventory: Inventory
+
+
+class GrantCase(Struct, frozen=True, gc=False):
+    """What a RoleBinding or ClusterRoleBinding gives one of its subjects."""
+
+    grant: Grant

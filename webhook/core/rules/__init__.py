@@ -15,11 +15,11 @@ from typing import Final
 from webhook.core.case import AddressCase, ObjectCase, PortCase
 from webhook.core.objects import Endpoints, EndpointSlice
 from webhook.core.rule import Rule, Violation
-from webhook.core.stored_case import PodCase, ServiceCase
+from webhook.core.stored_case import GrantCase, PodCase, ServiceCase
 
 CASES: Final = (ObjectCase, PortCase, AddressCase)
 """What a check can be asked about."""
-STORED_CASES: Final = (PodCase, ServiceCase)
+STORED_CASES: Final = (PodCase, ServiceCase, GrantCase)
 """What it can be asked about in an audit only."""
 
 
