@@ -71,6 +71,7 @@ RULE = Rule(
     remedy="Take the right away with the command, or exempt a writer that is meant to have it.",
     default=both(Action.AUDIT),
     checks=(check,),
+    rests_on=("ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding"),
     stored_only=True,
     examples=(
         Example(
