@@ -79,6 +79,7 @@ class GatewayProcess:
         *,
         app: str,
         certificate: ServingCertificate,
+        prompt_app: str | None = None,
         health_app: str | None = None,
         listen: str = "127.0.0.1:0",
         limits: Mapping[str, float] | None = None,
@@ -95,6 +96,7 @@ class GatewayProcess:
         self._certificate = certificate
         self._argument = {
             "app": app,
+            "prompt_app": prompt_app,
             "health_app": health_app,
             "certificate": str(certificate.file),
             "client_authority": client_authority and str(client_authority),
@@ -241,6 +243,7 @@ def _serve(argument: Mapping[str, Any]) -> int:
         return serve(
             settings,
             app=_named(argument["app"]),
+            prompt_app=_named(argument["prompt_app"]),
             health_app=_named(argument["health_app"]),
             tls_context=_tls_context(argument),
             on_listening=_say_listening,

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, create_environ
 
 from tests.builders import (
     Json,
@@ -85,7 +85,7 @@ class Server:
         self.telemetry = Telemetry()
         made = policy or Policy()
         judge = Judge(self.state, lambda: made, self.telemetry)
-        self.app: Flask = create_app(judge, self.telemetry, self.state.conditions)
+        self.app = create_app(judge, self.telemetry, self.state.conditions)
         self.client: FlaskClient = self.app.test_client()
 
     def ask(self, asked: Json, query: str = "") -> TestResponse:
@@ -161,6 +161,43 @@ def test_what_an_api_server_sends_is_answered_without_flask_and_alike(
     usual = server.send(data, query="?timeout=5s")
     assert (usual.status_code, usual.data) == (unusual.status_code, unusual.data)
     assert sorted(usual.headers) == sorted(unusual.headers)
+
+
+class Waiting(FakeState):
+    """Whatever goes beyond memory would wait for ever."""
+
+    def confirmed(self, subject: object, deadline: float) -> None:
+        raise AssertionError("waited for the API server")
+
+    may_restricted = confirmed  # type: ignore[assignment]
+
+
+NOT_YET = Waiting(in_memory=Indeterminate("not yet"))
+PROMPT: dict[str, tuple[Waiting, bytes, bool]] = {
+    "what memory allows": (Waiting(), body(review(GOOD)), True),
+    "a warning, which may be logged": (
+        Waiting(),
+        body(review(WARNED)),
+        False,
+    ),
+    "what needs no memory": (NOT_YET, body(review(None, GOOD)), True),
+    "what memory would deny": (Waiting(), body(review(BAD)), False),
+    "what memory cannot tell yet": (NOT_YET, body(review(GOOD)), False),
+    "no review, which is to be logged": (Waiting(), b"{}", False),
+}
+
+
+@pytest.mark.parametrize(("cluster", "data", "prompt"), PROMPT.values(), ids=PROMPT)
+def test_nothing_is_waited_for_in_a_prompt_answer(
+    cluster: Waiting, data: bytes, prompt: bool, log: pytest.LogCaptureFixture
+) -> None:
+    server = Server(cluster)
+    environ = create_environ("/validate", method="POST", data=data, content_type=JSON_TYPE)
+    answer = server.app.prompt(environ, lambda *_: lambda _: None)
+    assert (answer is not None) is prompt
+    assert log.records == []
+    if answer is not None:
+        assert json.loads(b"".join(answer)) == json.loads(server.send(data).data)
 
 
 PEERS = {

@@ -4,8 +4,9 @@ How a review is read and answered stands in `webhook/validation.py`.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
+from wsgiref.types import StartResponse
 
 from flask import Flask, Response, request
 from msgspec import structs
@@ -46,6 +47,18 @@ class Judge:
         self._state = state
         self._policy = policy
         self._telemetry = telemetry
+
+    def decide_at_once(self, asked: AdmissionRequest) -> Decision | None:
+        """The decision, if memory alone shows that nothing is wrong with the write; else None."""
+        policy = self._policy()
+        decided = decide_by_request(asked, policy)
+        if decided is not None:
+            return decided
+        known = self._state.known()
+        if isinstance(known, Indeterminate):
+            return None
+        first = decide_by_state(asked, known, policy)
+        return None if first.findings else first
 
     def decide(self, asked: AdmissionRequest, deadline: float) -> Decision | Indeterminate:
         """The answer, or why there is none before `deadline` (of `time.monotonic`)."""
@@ -102,23 +115,40 @@ class Judge:
         return overridden(decision) if may else decision
 
 
+class Webhook(Flask):
+    """A Flask application with a shortcut before it."""
+
+    def __init__(
+        self, validation: Validation, known_client: Callable[[Mapping[str, Any]], bool]
+    ) -> None:
+        super().__init__("endpoints-guard", static_folder=None)
+        self.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+        self._shortcut = Shortcut(validation, known_client, super().wsgi_app)
+        self.prompt = self._shortcut.prompt
+        """Answers what needs no waiting, and nothing else."""
+
+    def wsgi_app(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """The WSGI interface (PEP 3333)."""
+        return self._shortcut(environ, start_response)
+
+
 def create_app(
     judge: Judge,
     telemetry: Telemetry,
     conditions: Conditions,
     client_names: Collection[str] = (),
-) -> Flask:
+) -> Webhook:
     """The application behind the TLS port.
 
     With `client_names`, only callers whose verified certificate has one of them are answered.
     """
-    app = Flask("endpoints-guard", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
-    validation = Validation(judge.decide, telemetry)
+    validation = Validation(judge.decide, judge.decide_at_once, telemetry)
 
     def known_client(environ: Mapping[str, Any]) -> bool:
         peer = environ.get("ssl.peer_certificate")
         return not client_names or client_name_allowed(peer, client_names)
+
+    app = Webhook(validation, known_client)
 
     @app.before_request
     def only_known_clients() -> Response | None:
@@ -146,7 +176,6 @@ def create_app(
         return response
 
     _add_probes(app, conditions)
-    app.wsgi_app = Shortcut(validation, known_client, app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 

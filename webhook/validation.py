@@ -14,7 +14,7 @@ from wsgiref.types import StartResponse, WSGIApplication
 
 import msgspec
 
-from webhook.core.admission import InvalidReview, parse_review, render_review
+from webhook.core.admission import InvalidReview, Review, parse_review, render_review
 from webhook.core.engine import Decision, Indeterminate
 from webhook.core.objects import AdmissionRequest
 from webhook.telemetry import LOG, Telemetry
@@ -35,6 +35,8 @@ _USUAL_LENGTH: Final = re.compile(r"\d{1,9}", re.ASCII)
 _REPEAT: Final = (("Retry-After", "1"),)
 _STATUS_LINES: Final = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
+DecideAtOnce = Callable[[AdmissionRequest], Decision | None]
+"""The decision that memory alone allows; None where more must be read, or waited for."""
 Decide = Callable[[AdmissionRequest, float], Decision | Indeterminate]
 """From a request, and the deadline for the answer (of `time.monotonic`), to a decision."""
 
@@ -88,8 +90,9 @@ def status_answer(
 class Validation:
     """POST /validate: from the body of a request to an answer, whatever the body is."""
 
-    def __init__(self, decide: Decide, telemetry: Telemetry) -> None:
+    def __init__(self, decide: Decide, decide_at_once: DecideAtOnce, telemetry: Telemetry) -> None:
         self._decide = decide
+        self._decide_at_once = decide_at_once
         self._telemetry = telemetry
 
     def answer(self, body: bytes, timeout: str | None) -> Answer:
@@ -105,6 +108,16 @@ class Validation:
             self._telemetry.rejected(500, EXPLANATIONS[500])
             return status_answer(500, "InternalServerError", EXPLANATIONS[500])
 
+    def prompt_answer(self, body: bytes, _timeout: str | None) -> Answer | None:
+        """The answer, if it needs no waiting: no other machine, nor a log line; else None."""
+        begun = time.monotonic()
+        try:
+            review = parse_review(body)
+        except InvalidReview:
+            return None
+        decision = self._decide_at_once(review.request)
+        return None if decision is None else self._rendered(review, decision, begun)
+
     def _judged(self, body: bytes, begun: float, deadline: float) -> Answer:
         review = parse_review(body)
         outcome = self._decide(review.request, deadline)
@@ -114,9 +127,16 @@ class Validation:
             return status_answer(
                 503, "ServiceUnavailable", message, headers=(("Retry-After", "1"),)
             )
-        rendered = render_review(review, outcome)
-        self._telemetry.decided(review, outcome, time.monotonic() - begun)
+        return self._rendered(review, outcome, begun)
+
+    def _rendered(self, review: Review, decision: Decision, begun: float) -> Answer:
+        rendered = render_review(review, decision)
+        self._telemetry.decided(review, decision, time.monotonic() - begun)
         return Answer(rendered)
+
+
+Reply = Callable[[bytes, str | None], Answer | None]
+"""From the body of a request, and its timeout, to the answer."""
 
 
 class Shortcut:
@@ -137,13 +157,27 @@ class Shortcut:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI interface (PEP 3333)."""
-        answer = self._answer(environ)
+        parts = self._respond(self._validation.answer, environ, start_response)
+        return self._otherwise(environ, start_response) if parts is None else parts
+
+    def prompt(
+        self, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes] | None:
+        """The same, if it can be answered without waiting for anything; else None."""
+        return self._respond(self._validation.prompt_answer, environ, start_response)
+
+    def _respond(
+        self, reply: Reply, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes] | None:
+        usual = self._usual(environ)
+        answer = None if usual is None else reply(*usual)
         if answer is None:
-            return self._otherwise(environ, start_response)
+            return None
         start_response(_STATUS_LINES[answer.code], answer.headers)
         return (answer.body,)
 
-    def _answer(self, environ: dict[str, Any]) -> Answer | None:
+    def _usual(self, environ: dict[str, Any]) -> tuple[bytes, str | None] | None:
+        """Body and timeout of a request as API servers send it."""
         query = _USUAL_QUERY.fullmatch(environ["QUERY_STRING"])
         length = _USUAL_LENGTH.fullmatch(environ.get("CONTENT_LENGTH", ""))
         what = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("CONTENT_TYPE")
@@ -152,7 +186,7 @@ class Shortcut:
         size = int(length[0])
         if size > MAX_BODY_BYTES or not self._known_client(environ):
             return None
-        return self._validation.answer(environ["wsgi.input"].read(size), query[1])
+        return environ["wsgi.input"].read(size), query[1]
 
 
 def _allowance(timeout: str | None) -> float:

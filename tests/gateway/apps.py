@@ -23,6 +23,21 @@ def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     return _ROUTES.get(environ["PATH_INFO"], _echo)(environ, start_response)
 
 
+def prompt(environ: dict[str, Any], start_response: Any) -> Iterable[bytes] | None:
+    """Leave what is not asked for under /prompt to `app`, after having read it."""
+    body = environ["wsgi.input"].read()
+    match environ["PATH_INFO"]:
+        case "/prompt/thread":
+            return _thread(environ, start_response)
+        case "/prompt/large":
+            return _large(environ, start_response)
+        case "/prompt/fail":
+            raise RuntimeError("the application's own mistake")
+        case "/prompt/echo":
+            return _answer(start_response, body)
+    return None
+
+
 def health(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     """Say whether the process is ready, or how its TLS port is doing."""
     if environ["PATH_INFO"] == "/status":
@@ -77,6 +92,10 @@ def _sleep(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return _answer(start_response, b"slept")
 
 
+def _thread(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    return _answer(start_response, threading.current_thread().name.encode())
+
+
 def _wait(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Answer when there is a file of the name given."""
     while not Path(environ["QUERY_STRING"]).exists():
@@ -111,5 +130,7 @@ _ROUTES: dict[str, Callable[[dict[str, Any], Any], Iterable[bytes]]] = {
     "/large": _large,
     "/process": _process,
     "/sleep": _sleep,
+    "/thread": _thread,
+    "/prompt/thread": _thread,
     "/wait": _wait,
 }

@@ -162,6 +162,7 @@ class _Parts:
             statuses = self._state.informers.status
             telemetry.export(partial(readings.of_informers, statuses, time.time))
         judge = Judge(self._state, self._rules.current, telemetry)
+        app = create_app(judge, telemetry, self._conditions, settings.client_names)
         return serve(
             GatewaySettings(
                 listen=settings.listen,
@@ -169,7 +170,8 @@ class _Parts:
                 limits=Limits(threads=settings.threads, max_body_bytes=MAX_BODY_BYTES),
                 drain_seconds=settings.drain_seconds,
             ),
-            app=create_app(judge, telemetry, self._conditions, settings.client_names),
+            app=app,
+            prompt_app=app.prompt,
             health_app=create_health_app(telemetry, self._conditions),
             tls_context=self._certificate.context,
             on_listening=_announce,

@@ -75,6 +75,14 @@ class Connection:
         """Whether the client owes us nothing: between requests, none begun."""
         return self.phase is Phase.READING and self.held == 0
 
+    @property
+    def waits_for_next(self) -> bool:
+        """Whether the selector looks out for the client's next request, of which nothing is here.
+
+        This is the usual end of a request, and the loop need not see to it.
+        """
+        return self.phase is Phase.READING and bool(self.watched) and not self.buffer.unread
+
     def shake(self, tls_context: TlsContext | None) -> int:
         """Go on with the TLS handshake. Return the event to wait for, or 0 when it is complete.
 

@@ -25,6 +25,11 @@ from gunicorn.http.unreader import IterUnreader
 from gunicorn.http.wsgi import create
 
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
+PromptApplication = Callable[[dict[str, Any], Any], Iterable[bytes] | None]
+"""A WSGI application that waits for nothing: neither for another machine, nor a disk, nor a lock.
+
+It may return None, before it has called `start_response`, and so leave the request to one that may.
+"""
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
@@ -202,11 +207,25 @@ class _WrittenResponse:
         self.chunks.append(data)
 
 
-class Responder:
-    """Runs one WSGI application on complete requests. Safe to call from many threads."""
+_FAILED = plain_reply(HTTPStatus.INTERNAL_SERVER_ERROR, "the application failed", keep_alive=False)
 
-    def __init__(self, app: WsgiApplication, cfg: SimpleNamespace, server: tuple[str, int]) -> None:
-        self._app = app
+
+def _nothing_prompt(_environ: dict[str, Any], _start_response: Any) -> None:
+    """Leave every request to the application that may wait."""
+
+
+class Applications(NamedTuple):
+    """What answers the requests of a port."""
+
+    app: WsgiApplication
+    prompt: PromptApplication = _nothing_prompt
+
+
+class Responder:
+    """Runs WSGI applications on complete requests. Safe to call from many threads."""
+
+    def __init__(self, apps: Applications, cfg: SimpleNamespace, server: tuple[str, int]) -> None:
+        self._apps = apps
         self._cfg = cfg
         self._server = server
         self.draining = False
@@ -221,12 +240,25 @@ class Responder:
         answered for with 500.
         """
         try:
-            return self._call(request, address, certificate)
+            return self._call(self._apps.app, request, address, certificate) or _FAILED
         except BaseException:  # A SystemExit here must not cost us a thread.
             _log.exception("the application failed on %s %s", request.method, request.path)
-            return plain_reply(
-                HTTPStatus.INTERNAL_SERVER_ERROR, "the application failed", keep_alive=False
-            )
+            return _FAILED
+
+    def respond_promptly(
+        self, request: BufferedRequest, address: Any, certificate: Any
+    ) -> Reply | None:
+        """Run the application that never waits; None when the request is for the other one."""
+        if self._apps.prompt is _nothing_prompt:
+            return None
+        try:
+            reply = self._call(self._apps.prompt, request, address, certificate)
+        except Exception:
+            _log.exception("no prompt answer to %s %s", request.method, request.path)
+            reply = None
+        if reply is None:
+            request.body.seek(0)
+        return reply
 
     def overloaded(self, request: BufferedRequest) -> Reply:
         """Say that a request is not going to be worked on; an API server repeats it in a second."""
@@ -236,13 +268,17 @@ class Responder:
             HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", keep_alive=not last, retry_after=1
         )
 
-    def _call(self, request: BufferedRequest, address: Any, certificate: Any) -> Reply:
+    def _call(
+        self, app: PromptApplication, request: BufferedRequest, address: Any, certificate: Any
+    ) -> Reply | None:
         written = _WrittenResponse()
         response, environ = create(request, written, address, self._server, self._cfg)
         del environ["gunicorn.socket"]
         environ["wsgi.multithread"] = True
         environ["ssl.peer_certificate"] = certificate
-        parts = self._app(environ, response.start_response)
+        parts = app(environ, response.start_response)
+        if parts is None:
+            return None
         if self.draining:
             response.force_close()
         try:

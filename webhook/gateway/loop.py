@@ -1,9 +1,10 @@
 """Serves one port: a loop that never waits for a client, and threads that only get whole requests.
 
-The loop accepts, shakes hands, reads and, where a client reads slowly, writes, without blocking. A
-thread of the pool gets a connection when a request is complete (Phase.BUSY) and owns it until it
-has sent what the socket takes. Usually it then only sets the phase back to READING: the socket has
-stayed with the selector. Otherwise the connection comes back through `_give_back`.
+The loop accepts, shakes hands, reads and, where a client reads slowly, writes, without blocking. It
+shows small requests to the application that never waits, because waking a thread takes longer. A
+thread of the pool gets what that leaves (Phase.BUSY), and owns the connection until it has sent
+what the socket takes. Usually it then only sets the phase back to READING: the socket has stayed
+with the selector. Otherwise the connection comes back through `_give_back`.
 """
 
 import logging
@@ -20,11 +21,11 @@ from types import SimpleNamespace
 
 from webhook.gateway.connection import Connection, Phase, TlsContext
 from webhook.gateway.http import (
+    Applications,
     BufferedRequest,
     Refusal,
     RequestBuffer,
     Responder,
-    WsgiApplication,
     plain_reply,
 )
 from webhook.gateway.pool import RequestPool
@@ -46,7 +47,7 @@ class ConnectionLoop:
     def __init__(
         self,
         listener: socket.socket,
-        app: WsgiApplication,
+        apps: Applications,
         *,
         tls_context: TlsContext | None,
         limits: Limits,
@@ -67,7 +68,7 @@ class ConnectionLoop:
             os.set_blocking(end, False)
         self._selector.register(self._wake_reader, EVENT_READ, self._take_back)
         self._accepting = False
-        self._responder = Responder(app, cfg, listener.getsockname()[:2])
+        self._responder = Responder(apps, cfg, listener.getsockname()[:2])
         self._pool = RequestPool(
             self._responder,
             threads=limits.threads,
@@ -218,8 +219,10 @@ class ConnectionLoop:
             self._dispatch(connection, request)
 
     def _dispatch(self, connection: Connection, request: BufferedRequest) -> None:
-        """Hand a complete request to a thread, or say that there is too much to do."""
+        """Answer a complete request, hand it to a thread, or say that there is too much to do."""
         self._connections.mark_served(connection)
+        if self._pool.answer_promptly(connection, request):
+            return
         if not self._pool.full and self._connections.affords(connection):
             connection.phase = Phase.BUSY
             self._pool.put(connection, request)

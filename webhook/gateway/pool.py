@@ -9,6 +9,9 @@ from collections.abc import Callable
 from webhook.gateway.connection import Connection, Phase
 from webhook.gateway.http import BufferedRequest, Responder
 
+# A larger request may take milliseconds to answer, even promptly, and no other is served meanwhile.
+_PROMPT_BYTES = 32 * 1024
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +43,23 @@ class RequestPool:
         """Whether as many requests wait as may."""
         return self.waiting >= self._max_queued_requests
 
+    def answer_promptly(self, connection: Connection, request: BufferedRequest) -> bool:
+        """Answer in the calling thread, if that is soon done; return whether it was.
+
+        Raises OSError when the client is gone.
+        """
+        if request.body_bytes > _PROMPT_BYTES:
+            return False
+        reply = self._responder.respond_promptly(
+            request, connection.address, connection.certificate
+        )
+        if reply is None:
+            return False
+        connection.answer(reply, time.monotonic())
+        if not connection.waits_for_next:
+            self._give_back(connection)
+        return True
+
     def put(self, connection: Connection, request: BufferedRequest) -> None:
         """Hand over a connection in Phase.BUSY; a thread owns it until its phase is another."""
         self._queue.put((connection, request))
@@ -55,17 +75,5 @@ class RequestPool:
         except OSError as error:
             _log.debug("connection of %s: %s", connection.address, error)
             connection.phase = Phase.ANSWERED
-        if not _waits_for_next(connection):
+        if not connection.waits_for_next:
             self._give_back(connection)
-
-
-def _waits_for_next(connection: Connection) -> bool:
-    """Whether a connection is idle, with the selector still looking at it.
-
-    This is the usual end of a request, and the loop is not woken for it.
-    """
-    return (
-        connection.phase is Phase.READING
-        and bool(connection.watched)
-        and not connection.buffer.unread
-    )

@@ -25,7 +25,7 @@ from gunicorn.glogging import Logger
 from gunicorn.workers.base import Worker
 
 from webhook.gateway.connection import TlsContext
-from webhook.gateway.http import WsgiApplication, settled
+from webhook.gateway.http import Applications, PromptApplication, WsgiApplication, settled
 from webhook.gateway.loop import ConnectionLoop
 from webhook.gateway.settings import GatewaySettings, Limits, ListenError, PortStatus
 
@@ -48,7 +48,7 @@ class _Service:
     """What `serve` was asked to do."""
 
     settings: GatewaySettings
-    app: WsgiApplication
+    apps: Applications
     tls_context: TlsContext
     health: _Health | None
     on_worker_start: Callable[[], None]
@@ -61,6 +61,7 @@ def serve(  # noqa: PLR0913 - all the wiring of a process
     *,
     app: WsgiApplication,
     tls_context: TlsContext,
+    prompt_app: PromptApplication | None = None,
     health_app: WsgiApplication | None = None,
     on_listening: Callable[[Address, Address | None], None] = _nothing,
     on_worker_start: Callable[[], None] = _nothing,
@@ -70,6 +71,8 @@ def serve(  # noqa: PLR0913 - all the wiring of a process
     """Serve until SIGTERM (gently) or SIGINT (at once). Return the exit status: 0, or 3 when
     the worker could not start.
 
+    `prompt_app` is shown the small requests of the TLS port before `app` is, in the loop that
+    serves every client: it may answer from memory, never wait.
     `tls_context` is asked once per connection, and should answer from memory.
     `on_listening` is told both addresses, as bound, before the worker starts.
     `on_worker_start` runs in the worker process, where threads are to be started; it should return
@@ -83,7 +86,7 @@ def serve(  # noqa: PLR0913 - all the wiring of a process
     on_listening(_address(listener), _address(health[1]) if health else None)
     service = _Service(
         settings=settings,
-        app=app,
+        apps=Applications(app, prompt_app) if prompt_app else Applications(app),
         tls_context=tls_context,
         health=health,
         on_worker_start=on_worker_start,
@@ -182,7 +185,7 @@ class _Application(BaseApplication):  # type: ignore[misc]
             self.cfg.set(name, value)
 
     def load(self) -> WsgiApplication:
-        return self.service.app
+        return self.service.apps.app
 
 
 def _heartbeat_folder() -> str | None:
@@ -220,7 +223,7 @@ class GatewayWorker(Worker):  # type: ignore[misc]
             threading.Thread(target=health, name="health", daemon=True).start()
         loop = self._loop = ConnectionLoop(
             self.sockets[0].sock,
-            service.app,
+            service.apps,
             tls_context=service.tls_context,
             limits=_fitting(service.settings.limits),
             cfg=settled(self.cfg, is_ssl=True),
@@ -256,7 +259,7 @@ class GatewayWorker(Worker):  # type: ignore[misc]
     ) -> None:
         loop = ConnectionLoop(
             listener,
-            app,
+            Applications(app),
             tls_context=None,
             limits=service.settings.health_limits,
             cfg=settled(self.cfg, is_ssl=False),
