@@ -18,6 +18,7 @@ from webhook.core.admission import InvalidReview, Review, parse_review, render_r
 from webhook.core.engine import Decision, Indeterminate
 from webhook.core.objects import AdmissionRequest
 from webhook.telemetry import LOG, Telemetry
+from webhook.tracing import part_of, trace_of
 
 MAX_BODY_BYTES: Final = 16 * 2**20
 """A client's body may have 3 MiB, as protobuf; as JSON, and with the old object, it is several
@@ -157,8 +158,9 @@ class Shortcut:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """The WSGI interface (PEP 3333)."""
-        parts = self._respond(self._validation.answer, environ, start_response)
-        return self._otherwise(environ, start_response) if parts is None else parts
+        with part_of(trace_of(environ)):
+            parts = self._respond(self._validation.answer, environ, start_response)
+            return self._otherwise(environ, start_response) if parts is None else parts
 
     def prompt(
         self, environ: dict[str, Any], start_response: StartResponse

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from webhook import __version__
+from webhook import __version__, tracing
 from webhook.cluster.answers import SILENCE, Call, WatchStream, our_errors, read_body, read_refusal
 from webhook.cluster.credentials import access
 from webhook.cluster.errors import (
@@ -209,6 +209,7 @@ class ClusterApi:
             "Accept": "application/json",
             "Content-Type": "application/json",
             "User-Agent": f"endpoints-guard/{__version__}",
+            **tracing.headers(),
         }
         if self._compress and call.verb != "watch":
             headers["Accept-Encoding"] = "gzip"

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from webhook import tracing
 from webhook.core.text import one_line
 
 LOG: Final = logging.getLogger("endpoints_guard")
@@ -27,6 +28,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **tracing.ids(),
             **getattr(record, "facts", {}),
         }
         if record.exc_info:
