@@ -1,6 +1,7 @@
 """RBAC told a second time, naively, on manifests: the authorizer, the aggregation, a JSON patch.
 
-Nothing of it is shared with `webhook.core`.
+Nothing of it is shared with `webhook.core`, whose answer `given_by` and `reported` put in the same
+terms.
 """
 
 import json
@@ -11,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.builders import Json
+from webhook.core.grants import Grant, grants
+from webhook.core.inventory import Inventory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,27 @@ class Request:
     resource: str
     namespace: str
     name: str = ""
+
+
+def given_by(inventory: Inventory) -> list[Grant]:
+    """Every grant, those for the whole cluster first."""
+    tables = (inventory.cluster_role_bindings, inventory.role_bindings)
+    return [
+        g for table in tables for each in table.objects.values() for g in grants(each, inventory)
+    ]
+
+
+def reported(found: Sequence[Grant], asked: Request) -> bool:
+    """Whether a grant says that this request passes."""
+    return any(
+        asked.user == each.subject.username
+        or (each.subject.kind == "Group" and each.subject.name in asked.groups)
+        for each in found
+        if each.binding.namespace in ("", asked.namespace)
+        for source in each.sources
+        if source.rule.allows(asked.verb, asked.resource)
+        and (not source.rule.resource_names or asked.name in source.rule.resource_names)
+    )
 
 
 def allows(cluster: Sequence[Json], asked: Request) -> bool:

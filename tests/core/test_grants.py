@@ -1,7 +1,5 @@
 """Who may write endpoints: what bindings give, whom the audit reports, and in which words."""
 
-from collections.abc import Sequence
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,26 +18,17 @@ from tests.builders import (
     state,
     user,
 )
-from tests.core.rbac_model import Request, aggregated, allows
+from tests.core.rbac_model import Request, aggregated, allows, given_by, reported
 from tests.strategies import law
 from webhook.cluster.documents import load_document
 from webhook.core.audit import audit
 from webhook.core.fingerprint import identity
-from webhook.core.grants import Grant, bindings_to, grants
-from webhook.core.inventory import Inventory
+from webhook.core.grants import bindings_to
 from webhook.core.objects.rbac import RESOURCES
 from webhook.core.policy import Policy, parse_policy
 
 SLICES = "endpointslices"
 BOTH = policy_rule("endpoints", SLICES, apiGroups=["", "discovery.k8s.io"])
-
-
-def given_by(inventory: Inventory) -> list[Grant]:
-    """Every grant, those for the whole cluster first."""
-    tables = (inventory.cluster_role_bindings, inventory.role_bindings)
-    return [
-        g for table in tables for each in table.objects.values() for g in grants(each, inventory)
-    ]
 
 
 def messages(*cluster: Json, policy: str = "") -> list[str]:
@@ -177,7 +166,7 @@ def test_it_is_silent_on_what_lets_nobody_write(cluster: tuple[Json, ...]) -> No
 
 TO_EDIT = {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}
 TO_ADMIN = {"rbac.authorization.k8s.io/aggregate-to-admin": "true"}
-OLD_RULE = policy_rule("services", "endpoints", "configmaps")
+OLD_RULE = policy_rule("services", "endpoints", "configmaps", verbs=[*WRITE, "delete"])
 OLD_EDIT = (
     cluster_role("admin", aggregates=[{"matchLabels": TO_ADMIN}]),
     cluster_role("edit", labels=TO_ADMIN, aggregates=[{"matchLabels": TO_EDIT}]),
@@ -471,19 +460,6 @@ QUESTIONS = [
     for namespace in NAMESPACES
     for name in NAMES
 ]
-
-
-def reported(found: Sequence[Grant], asked: Request) -> bool:
-    """Whether a grant says that this request passes."""
-    return any(
-        asked.user == each.subject.username
-        or (each.subject.kind == "Group" and each.subject.name in asked.groups)
-        for each in found
-        if each.binding.namespace in ("", asked.namespace)
-        for source in each.sources
-        if source.rule.allows(asked.verb, asked.resource)
-        and (not source.rule.resource_names or asked.name in source.rule.resource_names)
-    )
 
 
 @law

@@ -21,6 +21,9 @@ _GROUPS = {
     "EndpointSlice": "/apis/discovery.k8s.io/v1",
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1",
+    "Role": "/apis/rbac.authorization.k8s.io/v1",
+    "RoleBinding": "/apis/rbac.authorization.k8s.io/v1",
+    "SubjectAccessReview": "/apis/authorization.k8s.io/v1",
     "ValidatingWebhookConfiguration": "/apis/admissionregistration.k8s.io/v1",
 }
 _PLURALS = {"Endpoints": "endpoints"}

@@ -9,7 +9,7 @@ Commands are for a POSIX shell with bash's `$'...'`. Every name in them may come
 
 import json
 import shlex
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import StrEnum
 from typing import Any, Final
 
@@ -29,7 +29,8 @@ they are left over: a cluster that is upgraded keeps the rule (kubernetes#103675
 _LONGEST: Final = 1500
 """Characters of a command beyond which another way is taken: reports cut lines at 2,000."""
 
-_OTHER_VERBS: Final = ("get", "list", "watch", "delete", "deletecollection")
+_DELETES: Final = ("delete", "deletecollection")
+_OTHER_VERBS: Final = ("get", "list", "watch", *_DELETES)
 """What `*` stands for on endpoints, beside writing."""
 
 
@@ -58,7 +59,7 @@ def mending(grant: Grant) -> Mending:
         grant.role.gives_more or len(roles) > 1 or grant.role.name not in roles
     ):
         command = " && ".join(
-            _patch(role, _cut(source.rule for source in grant.sources if source.role == role))
+            _patch(role, _cut(role, (s.rule for s in grant.sources if s.role == role)))
             for role in roles.values()
         )
         if len(command) <= _LONGEST:
@@ -73,12 +74,14 @@ def _can_be_cut(source: Source) -> bool:
     return EVERY not in beyond and source.role.name not in OWN_ROLES and not is_copy
 
 
-def _cut(rules: Iterable[PolicyRule]) -> list[dict[str, Any]]:
+def _cut(role: Role, rules: Iterable[PolicyRule]) -> list[dict[str, Any]]:
     """A JSON patch; the last rule first, since taking one out moves those behind it."""
+    # Without deleting, the edit of an old cluster is what Kubernetes has made of it since.
+    taken = (*WRITES, *_DELETES) if role.name in EDIT_ROLES else WRITES
     operations, rests = [], []
     for rule in sorted(set(rules), key=lambda rule: rule.index, reverse=True):
         operations += _tests(rule) + _removals(rule)
-        rests += list(_rests(rule))
+        rests += list(_rests(rule, taken))
     return [*operations, *({"op": "add", "path": "/rules/-", "value": rest} for rest in rests)]
 
 
@@ -107,12 +110,12 @@ def _removals(rule: PolicyRule) -> list[dict[str, Any]]:
     return operations
 
 
-def _rests(rule: PolicyRule) -> Iterator[dict[str, Any]]:
-    """Rules for what goes with the removal but is not writing endpoints."""
+def _rests(rule: PolicyRule, taken: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Rules for what goes with the removal but should not: other verbs than these."""
     written = _written(rule)
     names = {"resourceNames": rule.resource_names} if rule.resource_names else {}
     verbs = _OTHER_VERBS if EVERY in rule.verbs else rule.verbs
-    others = tuple(verb for verb in verbs if verb not in WRITES)
+    others = tuple(verb for verb in verbs if verb not in taken)
     if others:
         groups = tuple(g for g in rule.api_groups if g in {RESOURCES[r] for r in written})
         yield {"apiGroups": groups, "resources": written, "verbs": others, **names}
