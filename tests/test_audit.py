@@ -298,3 +298,56 @@ class TestBaseline:
         result = audit("--state", files, "--write-baseline", tmp_path / "none" / "known")
         assert result.exit_code == 2
         assert "No such file" in result.stderr
+
+
+class TestPolicyReports:
+    FLAGS = ("--settle", 0, "--write-policy-reports", "-o", "json")
+
+    def test_are_kept_current(self, server: FakeApiServer) -> None:
+        server.state.groups = {"wgpolicyk8s.io/v1alpha2"}
+        result = audit("--kubeconfig", server.kubeconfig, *self.FLAGS)
+        assert result.exit_code == 1
+        assert result.stderr == "PolicyReport objects: 2 written, 0 unchanged, 0 removed\n"
+        again = audit("--kubeconfig", server.kubeconfig, *self.FLAGS)
+        assert again.stderr == "PolicyReport objects: 0 written, 2 unchanged, 0 removed\n"
+
+    def test_leave_out_what_is_known(self, server: FakeApiServer, tmp_path: Path) -> None:
+        server.state.groups = {"wgpolicyk8s.io/v1alpha2"}
+        known = tmp_path / "known"
+        flags = ("--kubeconfig", server.kubeconfig, *self.FLAGS)
+        audit("--kubeconfig", server.kubeconfig, "--settle", 0, "--write-baseline", known)
+        result = audit(*flags, "--baseline", known)
+        assert result.stderr == "PolicyReport objects: 0 written, 0 unchanged, 0 removed\n"
+
+    def test_need_an_api_to_be_written_to(self, server: FakeApiServer) -> None:
+        result = audit("--kubeconfig", server.kubeconfig, *self.FLAGS)
+        assert result.exit_code == 3
+        assert result.stderr == (
+            "policy reports: the cluster does not serve openreports.io/v1alpha1 nor "
+            "wgpolicyk8s.io/v1alpha2: install its CRDs\n"
+        )
+        assert found(result) == FOUND
+
+    def test_stay_as_they_are_when_the_audit_is_not_complete(self, server: FakeApiServer) -> None:
+        server.state.groups = {"wgpolicyk8s.io/v1alpha2"}
+        audit("--kubeconfig", server.kubeconfig, *self.FLAGS)
+        server.inject(Fault(verb="list", path=PATHS["Pod"], status=403, times=ALWAYS))
+        server.state.delete(PATHS["EndpointSlice"], "shop", "db-2")
+        result = audit("--kubeconfig", server.kubeconfig, *self.FLAGS)
+        assert "the audit is not complete, so they stay as they are" in result.stderr
+        assert server.asked("delete") == 0
+
+    @pytest.mark.parametrize(
+        ("flags", "complaint"),
+        [
+            (("--rule", "EG505"), "policy reports say everything"),
+            (("--exclude-rule", "EG505"), "policy reports say everything"),
+            (("--state", "."), "--state audits files"),
+        ],
+    )
+    def test_are_refused_where_they_would_be_wrong(
+        self, flags: tuple[str, ...], complaint: str
+    ) -> None:
+        result = audit("--write-policy-reports", *flags)
+        assert result.exit_code == 2
+        assert complaint in result.stderr

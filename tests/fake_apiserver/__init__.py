@@ -1,8 +1,8 @@
 """A Kubernetes API in memory on a real loopback socket, with the faults of a real one.
 
 It knows LIST (limit, continue, selectors by equality), GET, WATCH (resourceVersion, bookmarks,
-timeoutSeconds; no selectors) and SubjectAccessReview. `state` holds the objects, and what happens
-to history and watches; `inject` scripts what happens to single answers.
+timeoutSeconds; no selectors), SubjectAccessReview, server-side apply and DELETE. `state` holds the
+objects, and what happens to history and watches; `inject` scripts what happens to single answers.
 """
 
 import base64

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.fake_apiserver.faults import NO_FAULT, Fault, Request
-from tests.fake_apiserver.state import EXPIRED, KINDS, Object, status
+from tests.fake_apiserver.state import EXPIRED, Object, status
 
 if TYPE_CHECKING:
     from tests.fake_apiserver import FakeApiServer
@@ -77,8 +77,10 @@ class Handler(BaseHTTPRequestHandler):
         fault = self._begin(verb, url.path, query)
         if self._refused(fault):
             return
-        if path not in KINDS:
+        if not self.api.state.serves(path):
             self._send(404, status(404, "the server could not find the requested resource"))
+        elif path.removeprefix("/apis/") in self.api.state.groups:
+            self._send(200, {"kind": "APIResourceList"}, fault)
         elif verb == "watch":
             self._watch(path, query, fault)
         elif verb == "get":
@@ -96,6 +98,36 @@ class Handler(BaseHTTPRequestHandler):
             self._send(201, {**body, "status": {"allowed": allowed}}, fault)
         else:
             self._send(405, status(405, "not here"))
+
+    def do_PATCH(self) -> None:
+        """Server-side apply, of an object as a whole."""
+        url = urlsplit(self.path)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        fault = self._begin("patch", url.path, dict(parse_qsl(url.query)))
+        if self._refused(fault):
+            return
+        path, namespace, name = _parse(url.path)
+        assert self.headers["Content-Type"] == "application/apply-patch+yaml"
+        assert body["metadata"]["name"] == name
+        metadata = {"uid": f"uid-of-{namespace}", **body["metadata"]}
+        self.api.state.put(path, {**body, "metadata": metadata})
+        self._send(200, body, fault)
+
+    def do_DELETE(self) -> None:
+        """With a uid as its precondition."""
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        fault = self._begin("delete", self.path, {})
+        if self._refused(fault):
+            return
+        path, namespace, name = _parse(self.path)
+        there = self.api.state.objects(path).get((namespace, name))
+        if there is None:
+            self._send(404, status(404, f'"{name}" not found', "NotFound", name=name))
+        elif there["metadata"].get("uid") != body["preconditions"]["uid"]:
+            self._send(409, status(409, "Precondition failed: UID", "Conflict", name=name))
+        else:
+            self.api.state.delete(path, namespace, name)
+            self._send(200, {"kind": "Status", "status": "Success"}, fault)
 
     def _begin(self, verb: str, path: str, query: Mapping[str, str]) -> Fault:
         headers = dict(self.headers)

@@ -24,6 +24,14 @@ KINDS = {
     "/apis/rbac.authorization.k8s.io/v1/rolebindings": "RoleBinding",
     "/apis/rbac.authorization.k8s.io/v1/roles": "Role",
 }
+REPORTS = {
+    "/apis/openreports.io/v1alpha1/reports": "Report",
+    "/apis/openreports.io/v1alpha1/clusterreports": "ClusterReport",
+    "/apis/wgpolicyk8s.io/v1alpha2/policyreports": "PolicyReport",
+    "/apis/wgpolicyk8s.io/v1alpha2/clusterpolicyreports": "ClusterPolicyReport",
+}
+"""Served only if their group is."""
+_ALL = {**KINDS, **REPORTS}
 
 
 @dataclass(slots=True, eq=False)
@@ -48,13 +56,15 @@ class State:
         """Seconds."""
         self.longest_watch = 3600.0
         """Seconds after which a watch ends, even if it was asked for longer."""
+        self.groups: set[str] = set()
+        """Groups and versions that are served beyond those of every cluster."""
         self.bookmarks: list[str] = []
         """The versions of the bookmarks that were sent."""
         self._changed = threading.Condition()
         self._version = 1000
         self._compacted = 0
         self._dropped = 0
-        self._objects: dict[str, dict[Key, Object]] = {path: {} for path in KINDS}
+        self._objects: dict[str, dict[Key, Object]] = {path: {} for path in _ALL}
         self._history: list[tuple[int, str, str, Object]] = []
         self._snapshots: dict[int, list[Object]] = {}
         self._watches: set[Watch] = set()
@@ -76,6 +86,12 @@ class State:
         """What is stored, by namespace and name."""
         with self._changed:
             return dict(self._objects[path])
+
+    def serves(self, path: str) -> bool:
+        """Whether there is such a collection, or such a group and version."""
+        if path in KINDS or path.removeprefix("/apis/") in self.groups:
+            return True
+        return path in REPORTS and path.removeprefix("/apis/").rpartition("/")[0] in self.groups
 
     def compact(self) -> None:
         """Forget the history: continue tokens and watches from before are 410 from now on."""
@@ -141,7 +157,7 @@ class State:
                 if not (query.get("labelSelector") or query.get("fieldSelector")):
                     metadata["remainingItemCount"] = len(items) - end
                 metadata["continue"] = base64.b64encode(f"{version}:{end}".encode()).decode()
-        page = {"kind": f"{KINDS[path]}List", "apiVersion": _api_version(path)}
+        page = {"kind": f"{_ALL[path]}List", "apiVersion": _api_version(path)}
         return 200, {**page, "metadata": metadata, "items": items[start:end]}
 
     def get(self, path: str, namespace: str, name: str) -> tuple[int, Object]:
@@ -237,7 +253,7 @@ def _api_version(path: str) -> str:
 
 
 def _typed(path: str, obj: Object) -> Object:
-    return {"kind": KINDS[path], "apiVersion": _api_version(path), **obj}
+    return {"kind": _ALL[path], "apiVersion": _api_version(path), **obj}
 
 
 def _at_version(path: str, version: int) -> Object:

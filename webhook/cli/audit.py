@@ -1,23 +1,23 @@
 """`endpoints-guard audit`: what is wrong or dangerous in what a cluster has stored."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
-from msgspec import structs
 
 from webhook.cli.baselines import Baseline, baseline_options
-from webhook.cli.cluster import connect, kubeconfig_option
+from webhook.cli.cluster import kubeconfig_option
+from webhook.cli.clusters import Clusters
 from webhook.cli.policies import policy_option, policy_source
-from webhook.cli.problems import UsageProblem
-from webhook.cli.progress import reading_progress
+from webhook.cli.problems import EXIT_UNREAD, UsageProblem
+from webhook.cli.publishing import Publishing, publishing_options
 from webhook.cli.reporting import Reporting, reporting_options
-from webhook.cluster.auditor import SETTLE, Auditor, Scope
+from webhook.cluster.auditor import SETTLE, Scope
 from webhook.cluster.manifests import read_paths, state_of
 from webhook.core.audit import audit
 from webhook.core.policy import Policy
-from webhook.core.report import Report, Unjudged
+from webhook.core.report import Report
 from webhook.core.rules import RULES
 
 
@@ -69,6 +69,7 @@ from webhook.core.rules import RULES
     metavar="SECONDS",
     help="Before each of the two looks that confirm a finding: how long controllers may need.",
 )
+@publishing_options
 @baseline_options
 @reporting_options
 def command(
@@ -81,14 +82,16 @@ def command(
     unwanted: tuple[str, ...],
     policy: Path | None,
     settle: float,
+    publishing: Publishing,
     baseline: Baseline,
     reporting: Reporting,
 ) -> None:
     """Judge everything that a cluster has stored, and say who may write endpoints.
 
-    Reads only. Every Endpoints and EndpointSlice is judged by the rules of admission, whoever wrote
-    it, and by those for the audit (EG6xx, see `endpoints-guard rules`). What seems wrong is looked
-    at twice more, some seconds apart, so that a controller that is about to follow is not blamed.
+    Reads only, unless policy reports are wanted. Every Endpoints and EndpointSlice is judged by the
+    rules of admission, whoever wrote it, and by those for the audit (EG6xx, see `endpoints-guard
+    rules`). What seems wrong is looked at twice more, some seconds apart, so that a controller that
+    is about to follow is not blamed.
 
     \b
     endpoints-guard audit
@@ -103,16 +106,31 @@ def command(
     """
     held = policy_source(policy).current()
     scope = Scope(rules=_selected(held, wanted, unwanted), namespaces=frozenset(namespaces))
+    published = True
     if state_paths:
-        if kubeconfig is not None or contexts:
-            raise UsageProblem("--state audits files: leave out --kubeconfig and --context")
+        if kubeconfig is not None or contexts or publishing.wanted:
+            raise UsageProblem(
+                "--state audits files: leave out --kubeconfig, --context, --write-policy-reports"
+            )
         report = _of_files(state_paths, held, scope)
     else:
-        reports = _of_clusters(kubeconfig, contexts, held, scope, settle)
-        report = _merged(tuple(reports))
+        if publishing.wanted and (wanted or unwanted):
+            raise UsageProblem("policy reports say everything: leave out --rule, --exclude-rule")
+        clusters = Clusters(
+            kubeconfig=kubeconfig,
+            contexts=contexts,
+            policy=held,
+            scope=scope,
+            settle=settle,
+            publishing=publishing,
+            known=baseline.known,
+        )
+        audited = tuple(clusters.audited())
+        published = all(each.published for each in audited)
+        report = _merged(each.report for each in audited)
     report = baseline.applied(report, scope)
     reporting.write(report, "audit")
-    sys.exit(reporting.exit_code(report))
+    sys.exit(reporting.exit_code(report) if published else EXIT_UNREAD)
 
 
 def _selected(policy: Policy, wanted: Iterable[str], unwanted: Iterable[str]) -> frozenset[str]:
@@ -141,43 +159,9 @@ def _of_files(paths: tuple[str, ...], policy: Policy, scope: Scope) -> Report:
     )
 
 
-def _of_clusters(
-    kubeconfig: str | None,
-    contexts: tuple[str, ...],
-    policy: Policy,
-    scope: Scope,
-    settle: float,
-) -> Iterator[Report]:
-    several = len(set(contexts)) > 1
-    for context in dict.fromkeys(contexts) or (None,):
-        label = context if several and context else ""
-        try:
-            api = connect(kubeconfig, context, connections=1)
-        except UsageProblem as error:
-            if not several:
-                raise
-            yield _named(Report(objects=(), unjudged=(_everything(str(error)),)), label)
-            continue
-        with reading_progress(label) as progress:
-            auditor = Auditor(api, policy, scope, settle=settle, progress=progress)
-            yield _named(auditor.run(), label)
-
-
-def _everything(reason: str) -> Unjudged:
-    return Unjudged(cluster="", what="everything", reason=reason)
-
-
-def _named(report: Report, cluster: str) -> Report:
-    """The same with the cluster's name in it, where there are several."""
-    return structs.replace(
-        report,
-        objects=tuple(structs.replace(each, cluster=cluster) for each in report.objects),
-        unjudged=tuple(structs.replace(each, cluster=cluster) for each in report.unjudged),
-    )
-
-
-def _merged(reports: tuple[Report, ...]) -> Report:
+def _merged(reports: Iterable[Report]) -> Report:
+    every = tuple(reports)
     return Report(
-        objects=tuple(judged for report in reports for judged in report.objects),
-        unjudged=tuple(part for report in reports for part in report.unjudged),
+        objects=tuple(judged for report in every for judged in report.objects),
+        unjudged=tuple(part for report in every for part in report.unjudged),
     )

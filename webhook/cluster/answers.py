@@ -27,7 +27,7 @@ _ERROR_BODY: Final = 1 << 14
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One request; `verb` is RBAC's: get, list, watch or create."""
+    """One request; `verb` is RBAC's: get, list, watch, create, patch or delete."""
 
     verb: str
     path: str

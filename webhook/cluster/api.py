@@ -18,6 +18,7 @@ from webhook.cluster.credentials import access
 from webhook.cluster.errors import (
     ClusterConfigError,
     ClusterTimeout,
+    Conflict,
     ConnectionLost,
     MalformedAnswer,
     NotFound,
@@ -36,6 +37,12 @@ RENEWAL: Final = 10.0
 """Seconds between two attempts to get new credentials after a 401."""
 LISTS: Final = 3
 """How often `list_all` begins in all, should its continue token expire."""
+
+
+_METHODS: Final = {"create": "POST", "patch": "PATCH", "delete": "DELETE"}
+"""Of the verbs that are no GET."""
+_APPLY: Final = "application/apply-patch+yaml"
+"""JSON is YAML, too."""
 
 
 class ListMeta(msgspec.Struct, frozen=True):
@@ -91,6 +98,23 @@ class ClusterApi:
     ) -> bytes:
         """What the server made of this object. Sent once at most."""
         return self._answer(self._call("create", path, deadline, body=body))
+
+    def apply(
+        self, path: str, body: Mapping[str, object], *, manager: str, deadline: float | None = None
+    ) -> bytes:
+        """Create this object, or make it say this: server-side apply, as the field manager named.
+
+        Fields that the manager applied before and leaves out now go; those of others stay. Of a
+        field that both want, it takes hold. Sent once at most.
+        """
+        query = {"fieldManager": manager, "force": "true"}
+        return self._answer(self._call("patch", path, deadline, query=query, body=body))
+
+    def delete(self, path: str, *, uid: str, deadline: float | None = None) -> None:
+        """Delete the object of this uid; that it is gone already, or is another one, is fine."""
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "preconditions": {"uid": uid}}
+        with suppress(NotFound, Conflict):
+            self._answer(self._call("delete", path, deadline, body=body))
 
     def list_pages(
         self,
@@ -196,10 +220,10 @@ class ClusterApi:
         left = call.seconds_left()
         with our_errors(call):
             response: HTTPResponse = client.call_api(
-                "GET" if call.body is None else "POST",
+                _METHODS.get(call.verb, "GET"),
                 client.configuration.host + call.target,
                 header_params=headers,
-                body=call.body,
+                body=msgspec.json.encode(call.body) if call.verb == "patch" else call.body,
                 _request_timeout=(min(CONNECT, left), left),
             ).response
         return response
@@ -207,7 +231,7 @@ class ClusterApi:
     def _headers(self, client: Any, call: Call) -> dict[str, str]:
         headers = {
             "Accept": "application/json",
-            "Content-Type": "application/json",
+            "Content-Type": _APPLY if call.verb == "patch" else "application/json",
             "User-Agent": f"endpoints-guard/{__version__}",
             **tracing.headers(),
         }

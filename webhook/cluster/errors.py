@@ -49,6 +49,10 @@ class NotFound(ClusterUnavailable):
     """404 for an object of a resource that the server does serve."""
 
 
+class Conflict(ClusterUnavailable):
+    """409: the object is not, or is no longer, the one that was meant."""
+
+
 class TooManyRequests(ClusterUnavailable):
     """429: the API server sheds load."""
 
@@ -78,6 +82,7 @@ class Status(msgspec.Struct, frozen=True):
 _BY_CODE: dict[int, type[ClusterUnavailable]] = {
     401: Unauthorized,
     403: Forbidden,
+    409: Conflict,
     410: ResourceExpired,
     429: TooManyRequests,
 }

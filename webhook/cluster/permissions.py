@@ -8,6 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.core.policy_reports import REPORT_APIS
+
 READ: Final = ("get", "list", "watch")
 
 
@@ -56,3 +58,12 @@ AUDIT_WATCH: Final = tuple(
     for group, resources in _AUDITED
 )
 """What an audit with `--watch` lists and watches."""
+REPORTS: Final = tuple(
+    Permission(
+        api_group=api.group_version.partition("/")[0],
+        resources=(api.cluster_resource, api.resource),
+        verbs=("create", "delete", "list", "patch"),
+    )
+    for api in REPORT_APIS
+)
+"""What `--write-policy-reports` needs beyond that. To create by apply takes both verbs."""
