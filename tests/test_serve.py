@@ -74,6 +74,7 @@ UNUSABLE: dict[str, tuple[tuple[str, ...], str]] = {
     "a listen address that is none": ((*FILES, "--listen", "8443", *STATE), "HOST:PORT"),
     "state that cannot be read": ((*FILES, "--state", "bad.yaml"), "spec.ports"),
     "a policy that is none": ((*FILES, *STATE, "--policy", "policy.yaml"), "line 1: rules.EG201"),
+    "events without a cluster": ((*FILES, *STATE, "--events"), "leave out --state"),
     "a cluster that is not named": ((*FILES, "--kubeconfig", "no.kubeconfig"), "no.kubeconfig"),
 }
 

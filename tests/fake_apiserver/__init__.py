@@ -1,8 +1,9 @@
 """A Kubernetes API in memory on a real loopback socket, with the faults of a real one.
 
 It knows LIST (limit, continue, selectors by equality), GET, WATCH (resourceVersion, bookmarks,
-timeoutSeconds; no selectors), SubjectAccessReview, server-side apply and DELETE. `state` holds the
-objects, and what happens to history and watches; `inject` scripts what happens to single answers.
+timeoutSeconds; no selectors), SubjectAccessReview, the creation of Events, server-side apply and
+DELETE. `state` holds the objects, and what happens to history and watches; `inject` scripts what
+happens to single answers.
 """
 
 import base64
@@ -33,6 +34,8 @@ class FakeApiServer:
         """`tls` makes it HTTPS; `ca` is then what the kubeconfig tells clients to trust."""
         self.state = State()
         self.requests: list[Request] = []
+        self.events: list[Object] = []
+        """The Events that somebody created."""
         self.token = ""
         """When set, whoever does not bear it gets a 401."""
         self.allowed: Callable[[Object], bool] = lambda _spec: False

@@ -96,6 +96,9 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == ACCESS_REVIEWS:
             allowed = self.api.allowed(body["spec"])
             self._send(201, {**body, "status": {"allowed": allowed}}, fault)
+        elif self.path.endswith("/events"):
+            self.api.events.append(body)
+            self._send(201, body, fault)
         else:
             self._send(405, status(405, "not here"))
 

@@ -1,5 +1,6 @@
 """The serving process: certificate, policy, state and server, put together and run."""
 
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from webhook.cli.certificates import (
 from webhook.cli.cluster import connect
 from webhook.cli.policies import policy_source
 from webhook.cli.problems import UsageProblem
+from webhook.cluster.events import EventWriter
 from webhook.cluster.live import LiveCluster
 from webhook.cluster.manifests import read_state
 from webhook.cluster.policies import PolicySource
@@ -59,6 +61,7 @@ class Settings:
     drain_seconds: float
     log_format: str
     log_findings: str
+    events: bool
 
     @property
     def self_managed(self) -> SelfManaged:
@@ -100,7 +103,9 @@ def _nothing() -> None:
 
 def _state(settings: Settings) -> tuple[State, Start]:
     if not settings.state_paths:
-        api = connect(settings.kubeconfig, settings.context, connections=settings.threads)
+        api = connect(
+            settings.kubeconfig, settings.context, connections=settings.threads + settings.events
+        )
         cluster = LiveCluster(api)
         return cluster, cluster.start
     inventory, unreadable = read_state(settings.state_paths)
@@ -155,7 +160,14 @@ class _Parts:
 
     def serve(self, starts: tuple[Start, ...]) -> int:
         settings = self._settings
-        telemetry = Telemetry(log_findings=Action(settings.log_findings))
+        events = _events(settings, self._state)
+        telemetry = Telemetry(
+            log_findings=Action(settings.log_findings),
+            on_denial=None if events is None else events.note,
+        )
+        if events is not None:
+            starts = (*starts, events.start)
+            telemetry.export(partial(readings.of_events, events.counts))
         telemetry.export(partial(readings.of_certificate, self._certificate))
         telemetry.export(partial(readings.of_policy, self._rules, time.time))
         if isinstance(self._state, LiveCluster):
@@ -191,6 +203,14 @@ class _Parts:
 
     def _drain(self) -> None:
         self._draining = True
+
+
+def _events(settings: Settings, state: State) -> EventWriter | None:
+    if not settings.events:
+        return None
+    if not isinstance(state, LiveCluster):
+        raise UsageProblem("--events needs a cluster to write them to: leave out --state")
+    return EventWriter(state.api, socket.gethostname(), utc_now)
 
 
 def _start_all(starts: tuple[Start, ...]) -> None:

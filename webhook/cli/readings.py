@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from certs.serving import ServingCertificate
+from webhook.cluster.events import EventCounts
 from webhook.cluster.informer import InformerStatus
 from webhook.cluster.policies import PolicySource
 from webhook.gateway import PortStatus
@@ -37,6 +38,14 @@ def of_port(status: Callable[[], PortStatus]) -> Iterator[Reading]:
     yield Reading(catalogue.REFUSED, found.refused)
     yield Reading(catalogue.DROPPED, found.slow, ("slow",))
     yield Reading(catalogue.DROPPED, found.room, ("room",))
+
+
+def of_events(counts: Callable[[], EventCounts]) -> Iterator[Reading]:
+    """What became of Kubernetes Events."""
+    found = counts()
+    yield Reading(catalogue.EVENTS, found.written, ("written",))
+    yield Reading(catalogue.EVENTS, found.failed, ("failed",))
+    yield Reading(catalogue.EVENTS, found.dropped, ("dropped",))
 
 
 def of_certificate(certificate: ServingCertificate) -> Iterator[Reading]:

@@ -113,6 +113,11 @@ class _Listen(click.ParamType[Listen]):
     show_default=True,
     help="Log writes with findings of this action or a graver one, a line each.",
 )
+@click.option(
+    "--events",
+    is_flag=True,
+    help="Write a Kubernetes Event about each denied write into its namespace.",
+)
 def command(**flags: Any) -> None:
     """Answer AdmissionReviews of Endpoints and EndpointSlices over TLS.
 

@@ -57,7 +57,7 @@ class LiveCluster:
     """The cluster behind one API server."""
 
     def __init__(self, api: ClusterApi, *, pace: Pace = DEFAULT_PACE) -> None:
-        self._api = api
+        self.api = api
         self._inventory = Inventory()
         self.informers = InformerSet(
             Informer(api, resource, self._inventory, pace=pace) for resource in INFORMED
@@ -79,7 +79,7 @@ class LiveCluster:
     ) -> Confirmed | Indeterminate:
         """What the object depends on, read from the API server itself."""
         try:
-            return confirm(subject, self._inventory, self._api, deadline)
+            return confirm(subject, self._inventory, self.api, deadline)
         except ClusterUnavailable as error:
             return Indeterminate(error.reason)
         except InvalidObject as error:
@@ -88,7 +88,7 @@ class LiveCluster:
     def may_restricted(self, request: AdmissionRequest, deadline: float) -> bool | Indeterminate:
         """Ask the API server's authorizers, by a SubjectAccessReview."""
         try:
-            answer = self._api.post(_ACCESS_REVIEWS, _access_review(request), deadline=deadline)
+            answer = self.api.post(_ACCESS_REVIEWS, _access_review(request), deadline=deadline)
             return decode(answer, _ACCESS_DECODER).status.allowed
         except ClusterUnavailable as error:
             return Indeterminate(error.reason)

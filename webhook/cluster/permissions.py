@@ -1,7 +1,7 @@
 """The RBAC rules without which webhook and audit cannot see; the chart's roles are made of these.
 
-Reading only. `get` and `list` also serve the live look before a denial, which asks for objects by
-name and for the Pods of a namespace.
+Reading only, apart from Events. `get` and `list` also serve the live look before a denial, which
+asks for objects by name and for the Pods of a namespace.
 """
 
 from typing import Final
@@ -39,6 +39,9 @@ RESTRICTED_RIGHT: Final = Permission(
     api_group="authorization.k8s.io", resources=("subjectaccessreviews",), verbs=("create",)
 )
 """Needed only if the policy's `restrictedRight` is on."""
+
+EVENTS: Final = Permission(api_group="events.k8s.io", resources=("events",), verbs=("create",))
+"""Needed only for `serve --events`."""
 
 _AUDITED: Final = (
     ("", ("endpoints", "nodes", "pods", "services")),

@@ -84,6 +84,13 @@ LOG_SUPPRESSED: Final = Metric(
     "counter",
     "Lines left out of the log because there were too many.",
 )
+EVENTS: Final = Metric(
+    "endpoints_guard_events_total",
+    "counter",
+    "Kubernetes Events about denials (`--events`): written, refused by the API server, or dropped "
+    "because there were too many.",
+    {"result": ("written", "failed", "dropped")},
+)
 
 CONNECTIONS: Final = Metric(
     "endpoints_guard_connections", "gauge", "Open connections to the webhook port."

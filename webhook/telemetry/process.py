@@ -2,6 +2,7 @@
 
 import logging
 import platform
+from collections.abc import Callable
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
@@ -9,6 +10,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from webhook import __version__
 from webhook.core.admission import Review
 from webhook.core.engine import Decision, Indeterminate
+from webhook.core.objects import AdmissionRequest
 from webhook.core.rule import Action
 from webhook.telemetry import catalogue
 from webhook.telemetry.counters import Counters
@@ -17,14 +19,21 @@ from webhook.telemetry.lines import LOG, short
 from webhook.telemetry.ration import Ration
 from webhook.telemetry.scrape import Reading, Scraped, Source
 
+OnDenial = Callable[[AdmissionRequest, Decision], None]
+
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Telemetry:
     """The metrics and the log of one process."""
 
-    def __init__(self, *, log_findings: Action = Action.DENY) -> None:
-        """`log_findings`: the mildest action whose findings are worth a line."""
+    def __init__(
+        self, *, log_findings: Action = Action.DENY, on_denial: OnDenial | None = None
+    ) -> None:
+        """`log_findings`: the mildest action whose findings are worth a line. `on_denial` is told
+        of every denied write, by the thread that answers it.
+        """
+        self._on_denial = on_denial
         self.registry = CollectorRegistry()
         self._counters = Counters(self.registry)
         self._log_from = log_findings.severity
@@ -47,6 +56,8 @@ class Telemetry:
         self._counters.decided(review.request, decision, seconds)
         if decision.findings:
             self._log(review, decision)
+            if self._on_denial is not None and not decision.allowed:
+                self._on_denial(review.request, decision)
 
     def confirmed(self, result: str, seconds: float) -> None:
         """Count a live read that upheld or overturned the denial that the cache gave, or failed."""
