@@ -1,6 +1,7 @@
 """Pods: one compact value each, since a cluster has 150,000 of them."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from sys import intern
 from typing import Final
 
@@ -102,14 +103,13 @@ class WirePod(Struct, frozen=True, omit_defaults=True, gc=False):
     def compact(self) -> Pod:
         """The value that rules and indexes use. Strings that many Pods share are kept once."""
         metadata, spec, status = self.metadata, self.spec, self.status
-        labels = (metadata.labels or {}).items()
         return Pod(
             namespace=intern(metadata.namespace),
             name=metadata.name,
             uid=metadata.uid,
             node_name=intern(spec.node_name),
             ips=_ips(status),
-            labels={intern(key): intern(value) for key, value in labels},
+            labels=_shared_labels(tuple((metadata.labels or {}).items())),
             ready=_ready(status),
             terminal=status.phase in TERMINAL_PHASES,
             deleting=metadata.deletion_timestamp is not None,
@@ -118,6 +118,23 @@ class WirePod(Struct, frozen=True, omit_defaults=True, gc=False):
             host_network=spec.host_network,
             ports=_ports(spec),
         )
+
+
+_SHARED: Final = 4096
+"""Recent values that are looked through for an equal one. A list comes in the order of the names,
+so the Pods of one owner come one after the other.
+"""
+
+
+@lru_cache(maxsize=_SHARED)
+def _shared_labels(labels: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """The labels, once for all Pods of a ReplicaSet or DaemonSet."""
+    return {intern(key): intern(value) for key, value in labels}
+
+
+@lru_cache(maxsize=_SHARED)
+def _shared_ports(ports: tuple[ContainerPort, ...]) -> tuple[ContainerPort, ...]:
+    return ports
 
 
 POD_DECODER: Final = json.Decoder(WirePod)
@@ -139,4 +156,4 @@ def _ready(status: _Status) -> bool:
 def _ports(spec: _Spec) -> tuple[ContainerPort, ...]:
     sidecars = (c for c in spec.init_containers or () if c.restart_policy == "Always")
     containers = (*(spec.containers or ()), *sidecars)
-    return tuple(port for c in containers for port in c.ports or () if port.name)
+    return _shared_ports(tuple([port for c in containers for port in c.ports or () if port.name]))
