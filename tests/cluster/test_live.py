@@ -1,5 +1,6 @@
 """A live cluster as state: what is known when, what is read anew, and what it says of itself."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from time import monotonic
@@ -361,3 +362,14 @@ def test_a_right_that_cannot_be_asked_for_is_neither_there_nor_not(
     answer = cluster.may_restricted(request(endpoints()), soon())
     assert isinstance(answer, Indeterminate)
     assert answer.because
+
+
+def test_what_is_known_is_kept_out_of_collections_once_it_is_complete(full: FakeApiServer) -> None:
+    before = gc.get_freeze_count()
+    try:
+        with running(full) as cluster:
+            cluster.freeze_when_synced()
+            assert isinstance(cluster.known(), Inventory)
+            assert gc.get_freeze_count() > before
+    finally:
+        gc.unfreeze()

@@ -1,7 +1,9 @@
 """WSGI applications and hooks for the gateway's tests."""
 
+import gc
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -122,11 +124,17 @@ def _process(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
     return _answer(start_response, str(os.getpid()).encode())
 
 
+def _interpreter(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    settings = {"switch": sys.getswitchinterval(), "frozen": gc.get_freeze_count()}
+    return _answer(start_response, json.dumps(settings).encode())
+
+
 _ROUTES: dict[str, Callable[[dict[str, Any], Any], Iterable[bytes]]] = {
     "/environ": _environ,
     "/exit": _exit,
     "/fail": _fail,
     "/generated": _generated,
+    "/interpreter": _interpreter,
     "/large": _large,
     "/process": _process,
     "/sleep": _sleep,

@@ -1,6 +1,7 @@
 """How the process starts, stops, and is started anew; and its health port."""
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ from http import HTTPStatus
 
 import pytest
 
-from tests.gateway.clients import BadClients, Wire, post
+from tests.gateway.clients import BadClients, Wire, post, request
 from tests.gateway_process import GatewayProcess, ServingCertificate, eventually
 
 APP = "tests.gateway.apps:app"
@@ -192,3 +193,15 @@ def test_the_health_port_answers_whatever_happens_on_both_ports(
             wire.__exit__(None, None, None)
         for sock in silent:
             sock.close()
+
+
+def test_no_other_thread_and_no_collection_holds_up_requests_for_long(
+    certificate: ServingCertificate,
+) -> None:
+    with (
+        GatewayProcess(app=APP, certificate=certificate) as gateway,
+        Wire(gateway.dial_tls()) as wire,
+    ):
+        interpreter = json.loads(wire.ask(request("/interpreter")).body)
+    assert interpreter["switch"] == pytest.approx(0.0005)
+    assert interpreter["frozen"] > 10_000

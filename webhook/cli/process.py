@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import Thread
 
 from certs.rotator import Rotator
 from certs.serving import ServingCertificate
@@ -107,11 +108,16 @@ def _state(settings: Settings) -> tuple[State, Start]:
             settings.kubeconfig, settings.context, connections=settings.threads + settings.events
         )
         cluster = LiveCluster(api)
-        return cluster, cluster.start
+        return cluster, partial(_read, cluster)
     inventory, unreadable = read_state(settings.state_paths)
     if unreadable:
         raise UsageProblem("\n".join(map(str, unreadable)))
     return FixedState(inventory=inventory), _nothing
+
+
+def _read(cluster: LiveCluster) -> None:
+    cluster.start()
+    Thread(target=cluster.freeze_when_synced, name="freeze", daemon=True).start()
 
 
 def _certificate(settings: Settings) -> tuple[ServingCertificate, timedelta, Start]:

@@ -1,5 +1,7 @@
 """A real cluster as `State`: informers for what is known, live reads for what must be certain."""
 
+import gc
+from time import monotonic
 from typing import Final
 
 import msgspec
@@ -18,6 +20,7 @@ from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, Inv
 INFORMED: Final = (SERVICE, POD, NODE, API_SERVER_SLICES)
 """What is listed and watched; `permissions.INFORMERS` says what that needs."""
 
+_FOR_EVER: Final = 10.0**9
 _ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
@@ -66,6 +69,16 @@ class LiveCluster:
     def start(self) -> None:
         """Begin to read; after the fork, since threads do not survive one."""
         self.informers.start()
+
+    def freeze_when_synced(self) -> None:
+        """Wait for the first complete list of every kind; then keep all of it out of collections.
+
+        Else the garbage collector walks over every Pod again and again, 40 ms for 150,000 of them,
+        while no request is answered. For a process that serves, in a thread of its own.
+        """
+        self.informers.wait_synced(monotonic() + _FOR_EVER)
+        gc.collect()
+        gc.freeze()
 
     def known(self) -> Inventory | Indeterminate:
         """What the informers have; nothing before each of them has listed everything once."""
