@@ -50,7 +50,9 @@ def test_every_format_is_an_output(format_: str) -> None:
 
 
 def test_the_formats_are_the_documented_ones() -> None:
-    assert list(FORMATS) == [*("text", "json", "yaml", "sarif", "junit", "markdown", "github")]
+    assert list(FORMATS) == [
+        *("text", "json", "yaml", "sarif", "junit", "markdown", "github", "html")
+    ]
 
 
 def test_yaml_is_the_json_document(folder: Path) -> None:

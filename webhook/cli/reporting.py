@@ -21,6 +21,7 @@ from webhook import __version__
 from webhook.cli.problems import EXIT_FINDINGS, EXIT_UNREAD, EXIT_USAGE, UsageProblem
 from webhook.core.formats import (
     github_annotations,
+    html_page,
     json_document,
     junit,
     markdown,
@@ -58,6 +59,7 @@ FORMATS: Final[Mapping[str, Callable[[Report, About], str]]] = {
     "junit": junit.render,
     "markdown": markdown.render,
     "github": github_annotations.render,
+    "html": html_page.render,
 }
 
 

@@ -113,34 +113,35 @@ def _unescaped(data: str) -> str:
 
 
 class _Rows(HTMLParser):
-    """The table of findings."""
+    """The rows of the table of findings, each value by the class of its element."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.rows: list[dict[str, str]] = []
-        self._cell = ""
+        self._open: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        named = dict(attrs).get("data-cell") or ""
-        if tag == "tr" and "data-finding" in dict(attrs):
+        name = (dict(attrs).get("class") or "").partition(" ")[0]
+        if tag == "tr" and "found" in self._open:
             self.rows.append({})
-        if named:
-            self._cell = named
+        if tag not in ("meta", "br", "input", "circle", "rect"):
+            self._open.append(name)
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "span", "code", "th"):
-            self._cell = ""
+        if tag not in ("circle", "rect"):
+            self._open.pop()
 
     def handle_data(self, data: str) -> None:
-        if self._cell and self.rows:
-            self.rows[-1][self._cell] = self.rows[-1].get(self._cell, "") + data
+        if self.rows and "found" in self._open:
+            self.rows[-1][self._open[-1]] = self.rows[-1].get(self._open[-1], "") + data
 
 
 def _html(text: str) -> Iterator[Told]:
     reader = _Rows()
     reader.feed(text)
     for row in reader.rows:
-        yield row["rule"], row["action"], row["field"], row["message"]
+        if "action" in row:
+            yield row["code"], row["action"], row["field"], row["message"]
 
 
 _READERS: dict[str, Callable[[str], Iterator[Told]]] = {
