@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LINTERS := $(VENV)/.linters
+READERS := $(VENV)/.readers
 LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 T ?= tests
 TAG ?= v$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/__init__.py)
 
-.PHONY: help setup demo run test e2e lint format docs chart image krew dist workflows check-generated lock clean
+.PHONY: help setup demo run test e2e lint format docs chart reports screenshots image krew dist workflows check-generated lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,7 +31,7 @@ run: setup  ## the same webhook in the foreground, with a curl line to try
 	$(BIN)/endpoints-guard demo --foreground
 
 test: setup  ## unit, property and real-socket tests (T=tests/core runs a part)
-	$(BIN)/python -m pytest -m 'not e2e' -n auto --ignore tests/chart --ignore tests/deploy/built $(T)
+	$(BIN)/python -m pytest -m 'not e2e' -n auto --ignore tests/chart --ignore tests/deploy/built --ignore tests/reports $(T)
 
 e2e: setup  ## the same against a real etcd, kube-apiserver and kube-controller-manager
 	$(BIN)/python -m tests.e2e.controlplane --build-only
@@ -39,6 +40,18 @@ e2e: setup  ## the same against a real etcd, kube-apiserver and kube-controller-
 # Apart from `test`, because it downloads Helm (35 MB for each major) the first time.
 chart: setup  ## the Helm chart: lint, schema, and a matrix of renderings with Helm 3 and 4
 	$(BIN)/python -m pytest -n auto tests/chart
+
+# Apart from `test`, because it needs Chromium (installed with apt-get, as root) and npm.
+reports: $(READERS)  ## the HTML report in a real Chromium, SARIF and JUnit against their published schemas
+	$(BIN)/python -m pytest tests/reports
+
+screenshots: $(READERS)  ## take the pictures of the HTML report in docs/images anew
+	$(BIN)/python -m tests.reports.screenshots
+
+$(READERS): $(READY) requirements/reports.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/reports.txt
+	$(BIN)/python -m tests.reports.chromium
+	touch $(READERS)
 
 image: $(LINTERS)  ## the image: lint it, install its program as it does, run that as a stranger; build it if an engine is here
 	$(BIN)/hadolint Dockerfile
@@ -88,7 +101,7 @@ format: setup  ## rewrite the code in the house format
 lock: setup  ## pin every dependency anew, with hashes
 	$(LOCK) --output-file requirements/runtime.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt pyproject.toml
-	for each in build linters; do $(LOCK) --constraint requirements/dev.txt --output-file requirements/$$each.txt requirements/$$each.in; done
+	for each in build linters reports; do $(LOCK) --constraint requirements/dev.txt --output-file requirements/$$each.txt requirements/$$each.in; done
 
 clean:  ## remove what the targets above made in this folder
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info

@@ -69,8 +69,10 @@ def _field_and_message(said: str) -> tuple[str, str]:
 def _junit(text: str) -> Iterator[Told]:
     for case in ET.fromstring(text).iter("testcase"):
         for outcome in (*case.iter("failure"), *case.iter("skipped")):
-            action, _, message = outcome.attrib["message"].partition(": ")
-            yield outcome.attrib["type"], action, case.attrib["name"].partition(" at ")[2], message
+            rule, _, field = case.attrib["name"].partition(" at ")
+            action, _, message = (outcome.text or "").partition("\n")[0].partition(": ")
+            assert outcome.get("message") in (None, f"{action}: {message}")
+            yield rule.split()[0], action, field, message
 
 
 def _markdown(text: str) -> Iterator[Told]:

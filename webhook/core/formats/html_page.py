@@ -80,8 +80,9 @@ def _sentence(report: Report) -> str:
 
 def _header(report: Report, about: About) -> Iterator[str]:
     clusters = list(dict.fromkeys(judged.cluster for judged in report.objects if judged.cluster))
-    when = f'<time datetime="{_text(about.at)}">{_text(about.at)}</time>' if about.at else ""
-    facts = (when, ", ".join(map(_text, clusters)))
+    when = about.at.replace("T", " ").replace("Z", " UTC")
+    time = f'<time datetime="{_text(about.at)}">{_text(when)}</time>' if when else ""
+    facts = (time, ", ".join(map(_text, clusters)))
     yield '<a class="skip" href="#findings">Skip to the findings</a>'
     yield "<header>"
     yield f"<h1>Endpoints {about.command}</h1>"
@@ -152,7 +153,7 @@ def _form() -> Iterator[str]:
             f"{action}</label>"
         )
     yield "</fieldset>"
-    yield '<button type="reset">Reset</button><output aria-live="polite"></output>'
+    yield '<button type="button">Reset</button><output aria-live="polite"></output>'
     yield "</form>"
 
 

@@ -61,7 +61,7 @@ section { margin-top: 1.75rem; }
 .unread { border-left: 4px solid var(--deny-bar); }
 .unread ul { margin: .25rem 0 0; padding-left: 1.2rem; }
 .unread li { overflow-wrap: anywhere; }
-.charts { display: grid; gap: 1rem; grid-template-columns: 15rem 1fr 1fr; align-items: start; }
+.charts { display: grid; gap: 1rem; grid-template-columns: 14rem 1fr 1fr; }
 @media (max-width: 60rem) { .charts { grid-template-columns: 1fr; } }
 figure { margin: 0; }
 .ring { display: block; width: 9.5rem; margin: .25rem auto .75rem; }
@@ -77,12 +77,12 @@ figure { margin: 0; }
 }
 .key.deny { background: var(--deny-bar); } .key.warn { background: var(--warn-bar); }
 .key.audit { background: var(--audit-bar); }
-.bars { width: 100%; border-collapse: collapse; font-size: .9rem; table-layout: fixed; }
+.bars { width: 100%; border-collapse: collapse; font-size: .87rem; table-layout: fixed; }
 .bars caption { text-align: left; font-weight: 600; font-size: .95rem; padding-bottom: .5rem; }
-.bars th { font-weight: 400; text-align: left; width: 46%; padding: .18rem .6rem .18rem 0;
+.bars th { font-weight: 400; text-align: left; width: 52%; padding: .18rem .6rem .18rem 0;
   overflow: hidden;
   text-overflow: ellipsis; white-space: nowrap; }
-.bars td:last-child { width: 3.6rem; text-align: right; font-variant-numeric: tabular-nums; }
+.bars td:last-child { width: 3.2rem; text-align: right; font-variant-numeric: tabular-nums; }
 .bars a { color: inherit; text-decoration-color: var(--line); }
 .bars a:hover { text-decoration-color: currentColor; }
 .bars svg {
@@ -95,17 +95,15 @@ form { display: flex; flex-wrap: wrap; gap: .75rem 1rem; align-items: end; margi
 form[hidden] { display: none; }
 form label, legend { font-size: .82rem; color: var(--soft); display: block; padding: 0; }
 fieldset {
-  border: 0; margin: 0; padding: 0; display: flex; gap: .9rem; min-height: 2.1rem;
-  align-items: center;
+  border: 0; margin: 0; padding: 0; display: flex; gap: .9rem;
 }
-fieldset label { color: var(--ink); font-size: .9rem; }
-fieldset legend { float: left; margin-right: .9rem; }
+fieldset label { color: var(--ink); font-size: .9rem; line-height: 2.1rem; }
 input[type=search], select, form button {
   font: inherit; color: inherit; background: var(--card); border: 1px solid var(--soft);
   border-radius: 6px;
   padding: .3rem .55rem; min-height: 2.1rem; max-width: 17rem;
 }
-input[type=search] { width: 17rem; }
+input[type=search] { width: 13rem; }
 form button { cursor: pointer; }
 output { margin-left: auto; color: var(--soft); font-variant-numeric: tabular-nums; }
 .found { width: 100%; border-collapse: collapse; table-layout: fixed; }

@@ -1,8 +1,8 @@
 """JUnit XML, for the test pages of CI systems: a suite for each namespace, a case for each finding.
 
 What fails the run is a failure, a milder finding is skipped with its message, an object without
-findings is a case that passes, and what could not be read is an error. The dialect is the one of
-Jenkins (junit-10.xsd), which the others read, too.
+findings is a case that passes, and what could not be read is an error. The dialect is the strictest
+of Jenkins's, in which `skipped` holds nothing but text; the others read it, too.
 """
 
 from collections import defaultdict
@@ -70,12 +70,15 @@ def _case(classname: str, name: str) -> ET.Element:
 
 
 def _found(case: ET.Element, judged: Judged, finding: Finding, about: About) -> ET.Element:
-    tag = "failure" if about.fails(finding.action) else "skipped"
-    said = {"type": finding.rule.code, "message": shown(f"{finding.action}: {sentence(finding)}")}
+    said = f"{finding.action}: {sentence(finding)}"
     origin, field = judged.origin, finding.violation.field
     place = f"{origin.file}:{origin.line_of(field)}" if origin else ""
-    lines = (place, f"{field}: {sentence(finding)}", finding.rule.remedy)
-    outcome = ET.SubElement(case, tag, said)
+    lines = (said, f"at {field}", place, finding.rule.remedy)
+    if about.fails(finding.action):
+        attributes = {"type": finding.rule.code, "message": shown(said)}
+        outcome = ET.SubElement(case, "failure", attributes)
+    else:
+        outcome = ET.SubElement(case, "skipped")
     outcome.text = "\n".join(shown(line) for line in lines if line)
     return case
 
