@@ -228,8 +228,8 @@ class Rendering:
 
     @property
     def container(self) -> Json:
-        """The one container of the Deployment."""
-        (found,) = self.pod["containers"]
+        """The webhook's container of the Deployment."""
+        (found,) = (each for each in self.pod["containers"] if each["name"] == "webhook")
         return dict(found)
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
 
@@ -14,10 +15,13 @@ from tests.chart.documentation import README, documented_values, with_definition
 from tests.chart.helm import CHART, MAJORS, NAMESPACE, RELEASE, Helm, Json, Rendering
 from tests.chart.variants import VARIANTS
 from webhook import __version__
+from webhook.cli.audit import command as audit
 from webhook.cli.serve import command as serve
-from webhook.cluster.permissions import INFORMERS, RESTRICTED_RIGHT
+from webhook.cluster.permissions import AUDIT, EVENTS, INFORMERS, REPORTS, RESTRICTED_RIGHT
 from webhook.core.addresses import parse
 from webhook.core.policy import TRUSTED_WRITERS, parse_policy
+from webhook.core.rule import Action
+from webhook.core.rules import RULES
 from webhook.gateway.settings import GatewaySettings, Limits
 from webhook.telemetry.catalogue import METRICS
 
@@ -158,11 +162,12 @@ class TestPod:
             pods += [o["spec"]["template"]["spec"] for o in rendering.kind("Job")]
             pods += [o["spec"] for o in rendering.kind("Pod")]
             assert len(pods) == 3
+            pods += [audit_pod(rendering)] if rendering is everything else []
             for pod in pods:
                 assert pod["securityContext"]["runAsNonRoot"] is True
                 assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
                 assert pod["enableServiceLinks"] is False
-                (container,) = pod["containers"]
+                container, *_ = pod["containers"]
                 assert container["securityContext"] == {
                     "allowPrivilegeEscalation": False,
                     "capabilities": {"drop": ["ALL"]},
@@ -278,6 +283,38 @@ class TestRights:
         groups = [rule for rule in rules if rule["apiGroups"] == [RESTRICTED_RIGHT.api_group]]
         assert [rule["verbs"] for rule in groups] == ([["create"]] if expected else [])
 
+    def test_events_are_created_and_nothing_else(self, helm: Helm, default: Rendering) -> None:
+        def granted(rendering: Rendering) -> list[tuple[list[str], list[str]]]:
+            rules = rendering.one("ClusterRole")["rules"]
+            group = [EVENTS.api_group]
+            return [(r["resources"], r["verbs"]) for r in rules if r["apiGroups"] == group]
+
+        with_events = helm.rendered({"events": {"enabled": True}})
+        assert granted(with_events) == [(list(EVENTS.resources), list(EVENTS.verbs))]
+        assert "--events" in with_events.container["args"]
+        assert with_events.webhook["sideEffects"] == "NoneOnDryRun"
+        assert granted(default) == []
+        assert "--events" not in default.container["args"]
+
+    @pytest.mark.parametrize("reports", [False, True])
+    def test_the_audit_lists_and_writes_nothing_but_reports(
+        self, helm: Helm, reports: bool
+    ) -> None:
+        rendering = helm.rendered({"audit": {"enabled": True, "policyReports": reports}})
+        granted = {
+            (group, resource, verb)
+            for rule in rendering.one("ClusterRole", AUDIT_NAME)["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        assert granted == {
+            (each.api_group, resource, verb)
+            for each in (*AUDIT, *(REPORTS if reports else ()))
+            for resource in each.resources
+            for verb in each.verbs
+        }
+
     def test_given_certificates_need_no_right_to_write(self, helm: Helm) -> None:
         rendering = helm.rendered({**VARIANTS["given Secret"], "activation": {"enabled": False}})
         verbs = {
@@ -344,6 +381,81 @@ class TestCertificates:
         assert again.webhook["clientConfig"]["caBundle"] == encoded
 
 
+AUDIT_NAME = f"{RELEASE}-audit"
+
+
+def audit_pod(rendering: Rendering) -> Json:
+    job = rendering.one("CronJob", AUDIT_NAME)["spec"]["jobTemplate"]["spec"]
+    return dict(job["template"]["spec"])
+
+
+class TestAudit:
+    def test_it_is_off_by_default(self, default: Rendering) -> None:
+        assert default.kind("CronJob") == []
+        assert {o["metadata"]["name"] for o in default.kind("ClusterRole")} == {
+            RELEASE,
+            f"{RELEASE}-activation",
+        }
+
+    @pytest.mark.parametrize("variant", ["audit-values", "everything-values"])
+    def test_its_arguments_are_flags_of_the_program(self, variant: str) -> None:
+        (container,) = audit_pod(rendered(variant))["containers"]
+        command, *flags = container["args"]
+        assert command == "audit"
+        audit.make_context("audit", list(flags))
+
+    def test_it_judges_by_the_policy_of_the_webhook(self) -> None:
+        rendering = rendered("audit-values")
+        of_audit, of_webhook = (
+            next(v["configMap"] for v in pod["volumes"] if v["name"] == "policy")
+            for pod in (audit_pod(rendering), rendering.pod)
+        )
+        assert of_audit == of_webhook
+        (container,) = audit_pod(rendering)["containers"]
+        (policy,) = (flag for flag in container["args"] if flag.startswith("--policy="))
+        assert policy in rendering.container["args"]
+
+    def test_it_has_an_account_of_its_own(self) -> None:
+        rendering = rendered("audit-values")
+        account = audit_pod(rendering)["serviceAccountName"]
+        assert account == AUDIT_NAME != rendering.pod["serviceAccountName"]
+        (subject,) = rendering.one("ClusterRoleBinding", AUDIT_NAME)["subjects"]
+        assert subject["name"] == account
+
+    def test_no_two_run_at_once_and_findings_are_not_tried_again(self) -> None:
+        spec = rendered("audit-values").one("CronJob", AUDIT_NAME)["spec"]
+        assert spec["concurrencyPolicy"] == "Forbid"
+        fail, _ = spec["jobTemplate"]["spec"]["podFailurePolicy"]["rules"]
+        assert (fail["action"], fail["onExitCodes"]["values"]) == ("FailJob", [1, 2])
+        (container,) = audit_pod(rendered("audit-values"))["containers"]
+        assert fail["onExitCodes"]["containerName"] == container["name"]
+
+    def test_its_pods_do_not_serve(self) -> None:
+        rendering = rendered("audit-values")
+        template = rendering.one("CronJob", AUDIT_NAME)["spec"]["jobTemplate"]["spec"]["template"]
+        selector = rendering.one("Service")["spec"]["selector"]
+        assert not selector.items() <= template["metadata"]["labels"].items()
+
+    def test_known_findings_come_from_a_config_map(self, everything: Rendering) -> None:
+        (container,) = audit_pod(everything)["containers"]
+        mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+        assert f"--baseline={mounts['baseline']}/baseline.yaml" in container["args"]
+
+
+PRESETS = {"observe-values": Action.AUDIT, "warn-values": Action.WARN}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_for_a_gentle_begin_refuses_nothing_and_logs_what_it_would(preset: str) -> None:
+    rendering, milder = rendered(preset), PRESETS[preset]
+    assert rendering.webhook["failurePolicy"] == "Ignore"
+    assert f"--log-findings={milder}" in rendering.container["args"]
+    policy = policy_of(rendering)
+    for code, rule in RULES.items():
+        denies = not rule.stored_only and Action.DENY in rule.default.values()
+        assert policy.file.rules.get(code) == (milder if denies else None), code
+
+
 class TestHooks:
     def test_hooks_leave_nothing_behind(self, everything: Rendering) -> None:
         hooks = [o for o in everything if "helm.sh/hook" in o["metadata"].get("annotations", {})]
@@ -364,6 +476,9 @@ class TestHooks:
 
 
 WRONG: dict[str, tuple[Json, str]] = {
+    "a schedule that is none": ({"audit": {"schedule": "daily"}}, "schedule"),
+    "a rule that there cannot be": ({"audit": {"excludeRules": ["EG1"]}}, "excludeRules"),
+    "findings that are logged of no action": ({"logFindings": "off"}, "logFindings"),
     "a misspelt key": ({"webhook": {"failurePolicyy": "Fail"}}, "failurePolicyy"),
     "a key that is none": ({"replicaCount": 3}, "replicaCount"),
     "no replica": ({"replicas": 0}, "replicas"),
@@ -448,6 +563,14 @@ class TestMonitoring:
             "apiserver_admission_match_condition_evaluation_errors_total",
         }
     )
+    OF_OTHERS = frozenset(
+        {
+            "up",
+            "kube_job_status_failed",
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+        }
+    )
 
     @staticmethod
     def expressions(rendering: Rendering) -> list[str]:
@@ -455,15 +578,52 @@ class TestMonitoring:
         alerts = [alert["expr"] for group in rule["spec"]["groups"] for alert in group["rules"]]
         dashboard = rendering.one("ConfigMap", f"{RELEASE}-dashboard")["data"]
         panels = json.loads(dashboard["endpoints-guard.json"])["panels"]
-        return [*alerts, *(target["expr"] for panel in panels for target in panel["targets"])]
+        targets = [target for panel in panels for target in panel.get("targets", ())]
+        return [*alerts, *(target["expr"] for target in targets)]
 
     def test_alerts_and_dashboard_name_metrics_that_there_are(self, everything: Rendering) -> None:
         known = {metric.name for metric in METRICS}
-        known |= {f"{name}_bucket" for name in known} | self.OF_THE_API_SERVER | {"up"}
-        shape = re.compile(r"\b(up|(?:endpoints_guard|apiserver)_[a-z_]+)\b")
-        used = {name for text in self.expressions(everything) for name in shape.findall(text)}
+        known |= {f"{name}_bucket" for name in known} | self.OF_THE_API_SERVER | self.OF_OTHERS
+        used = {
+            name
+            for text in self.expressions(everything)
+            for name, _ in labels_by_metric(promql_parser.parse(text))
+        }
         assert used <= known
         assert len(used) > 10
+
+    def test_every_metric_is_on_the_dashboard(self, everything: Rendering) -> None:
+        dashboard = everything.one("ConfigMap", f"{RELEASE}-dashboard")["data"]
+        shown = dashboard["endpoints-guard.json"]
+        assert [m.name for m in METRICS if m.name not in shown] == []
+
+    def test_every_expression_is_promql(self, everything: Rendering) -> None:
+        for text in self.expressions(everything):
+            parsed = promql_parser.parse(text)
+            assert labels_by_metric(parsed), text
+
+    def test_expressions_use_labels_that_the_metrics_have(self, everything: Rendering) -> None:
+        known = {metric.name: metric.labels for metric in METRICS}
+        for text in self.expressions(everything):
+            for name, matchers in labels_by_metric(promql_parser.parse(text)):
+                for label, value in matchers if name in known else ():
+                    assert value in known[name][label], text
+
+    def test_a_panel_has_a_title_a_place_and_a_unit(self, everything: Rendering) -> None:
+        dashboard = everything.one("ConfigMap", f"{RELEASE}-dashboard")["data"]
+        panels = json.loads(dashboard["endpoints-guard.json"])["panels"]
+        places = [(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in panels]
+        assert len(set(places)) == len(places)
+        assert len({panel["id"] for panel in panels}) == len(panels)
+        assert len({panel["title"] for panel in panels}) == len(panels)
+        assert all(p["fieldConfig"]["defaults"]["unit"] for p in panels if p["type"] != "row")
+
+    def test_a_pod_monitor_finds_the_port_by_its_name(self, everything: Rendering) -> None:
+        spec = everything.one("PodMonitor")["spec"]
+        (endpoint,) = spec["podMetricsEndpoints"]
+        assert endpoint["port"] in {port["name"] for port in everything.container["ports"]}
+        labels = everything.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+        assert spec["selector"]["matchLabels"].items() <= labels.items()
 
     def test_they_name_this_webhook(self, everything: Rendering) -> None:
         asked = [text for text in self.expressions(everything) if "apiserver_" in text]
@@ -492,6 +652,15 @@ class TestFallback:
 
     def test_it_is_off_by_default(self, default: Rendering) -> None:
         assert default.kind("ValidatingAdmissionPolicy") == []
+
+
+def labels_by_metric(parsed: promql_parser.Expr) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Each metric that an expression asks for, with the labels that it must have."""
+    if isinstance(parsed, promql_parser.VectorSelector):
+        return [(parsed.name or "", [(m.name, m.value) for m in parsed.matchers.matchers])]
+    parts = [getattr(parsed, name, None) for name in ("expr", "vector_selector", "lhs", "rhs")]
+    parts += getattr(parsed, "args", [])
+    return [found for part in parts if part is not None for found in labels_by_metric(part)]
 
 
 NOTES: dict[str, tuple[Json, str]] = {

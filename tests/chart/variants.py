@@ -82,6 +82,16 @@ CRDS: Final = (
     _crd(
         "monitoring.coreos.com",
         "v1",
+        "PodMonitor",
+        "podmonitors",
+        {
+            "selector": _object(matchLabels=_LABELS),
+            "podMetricsEndpoints": _list(_object(port=_TEXT, path=_TEXT, interval=_TEXT)),
+        },
+    ),
+    _crd(
+        "monitoring.coreos.com",
+        "v1",
         "PrometheusRule",
         "prometheusrules",
         {"groups": _list(_object(name=_TEXT, rules=_list(_RULE)))},

@@ -58,6 +58,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "endpoints-guard.proofName" -}}
 {{ include "endpoints-guard.fullname" . }}-activation
 {{- end }}
+{{- define "endpoints-guard.auditName" -}}
+{{ include "endpoints-guard.fullname" . }}-audit
+{{- end }}
 {{- define "endpoints-guard.testName" -}}
 {{ include "endpoints-guard.fullname" . }}-test
 {{- end }}
