@@ -3,5 +3,7 @@
 
 def one_line(text: str, limit: int) -> str:
     """Text that survives the API server's filters: printable, on one line, not too long."""
-    clean = "".join(character if character.isprintable() else "?" for character in text)
+    clean = text
+    if not text.isprintable():
+        clean = "".join(character if character.isprintable() else "?" for character in text)
     return clean if len(clean) <= limit else clean[: limit - 3] + "..."
