@@ -253,3 +253,18 @@ def test_every_wrapping_of_an_address_leads_to_it(ip: IPv4Address, number: int) 
         read = parse(text)
         assert str(ip) in reached(read) or int(ip) == 0
         assert bool(read.special) or not parse(str(ip)).special or int(ip) == 0
+
+
+@law
+@given(st.ip_addresses(v=4))
+@example(IPv4Address(0))
+@example(IPv4Address(0xFFFF_FFFF))
+def test_plain_ipv4_is_read_as_by_the_standard_library(ip: IPv4Address) -> None:
+    """Nearly every address takes a shorter way than the unusual ones."""
+    read = parse(str(ip))
+    assert (read.value, read.number, read.family) == (str(ip), int(ip), "IPv4")
+    assert (read.embedded, read.reaches) == ((), (str(ip),))
+    known = (
+        ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_reserved or ip.is_unspecified
+    )
+    assert bool(read.special) or not known
