@@ -10,7 +10,7 @@ LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsa
 T ?= tests
 TAG ?= v$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/__init__.py)
 
-.PHONY: help setup demo run test e2e lint format docs chart reports screenshots image krew dist workflows check-generated lock clean
+.PHONY: help setup demo run test e2e bench lint format docs chart reports screenshots image krew dist workflows check-generated lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -75,6 +75,10 @@ workflows: $(LINTERS)  ## GitHub's workflows: actionlint, zizmor, yamllint
 $(LINTERS): $(READY) requirements/linters.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/linters.txt
 	touch $(LINTERS)
+
+# ONLY="serving syncing" measures some parts only; see `python -m tests.bench --help`.
+bench: setup  ## measure beside Gatekeeper and a no-op route, write docs/benchmarks.md (QUICK=1: a smoke test)
+	$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(ONLY)
 
 lint: setup  ## ruff, mypy --strict, import-linter, and that generated documents are current
 	$(BIN)/ruff format --check --quiet .

@@ -68,7 +68,13 @@ class WebhookProcess:
 
     @classmethod
     @contextmanager
-    def running(cls, kubeconfig: Path, *flags: str, policy: str = "") -> Iterator[Self]:
+    def running(
+        cls,
+        kubeconfig: Path,
+        *flags: str,
+        policy: str = "",
+        ready_seconds: float = _START_SECONDS,
+    ) -> Iterator[Self]:
         """Start it with this cluster and policy, wait until it is ready, stop it in the end."""
         guardian = Guard()
         try:
@@ -77,7 +83,7 @@ class WebhookProcess:
                 process = cls(Path(scratch), guardian, *words, policy=policy)
                 try:
                     process.start()
-                    process.wait_ready()
+                    process.wait_ready(ready_seconds)
                     yield process
                 finally:
                     process.stop()
@@ -88,6 +94,12 @@ class WebhookProcess:
     def url(self) -> str:
         host, port = self.address
         return f"https://{host}:{port}/validate"
+
+    @property
+    def pid(self) -> int:
+        """The process that was started; the one that serves is its child."""
+        assert self._component.pid is not None
+        return self._component.pid
 
     @property
     def log(self) -> str:
@@ -110,8 +122,8 @@ class WebhookProcess:
     def stop(self, *, kill: bool = False) -> None:
         self._component.stop(kill=kill)
 
-    def wait_ready(self) -> None:
-        self._component.wait_healthy(self._not_ready, _START_SECONDS)
+    def wait_ready(self, seconds: float = _START_SECONDS) -> None:
+        self._component.wait_healthy(self._not_ready, seconds)
 
     def get(self, where: str) -> tuple[int, str]:
         """Ask the plain port: `/readyz`, `/metrics`."""

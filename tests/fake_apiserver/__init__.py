@@ -30,9 +30,15 @@ ALWAYS = sys.maxsize
 class FakeApiServer:
     """Use as a context manager. Every method may be called from any thread."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, ca: bytes = b"") -> None:
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        ca: bytes = b"",
+        state: State | None = None,
+    ) -> None:
         """`tls` makes it HTTPS; `ca` is then what the kubeconfig tells clients to trust."""
-        self.state = State()
+        self.state = state or State()
         self.requests: list[Request] = []
         self.events: list[Object] = []
         """The Events that somebody created."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from tests.fake_apiserver.faults import NO_FAULT, Fault, Request
-from tests.fake_apiserver.state import EXPIRED, Object, status
+from tests.fake_apiserver.state import EXPIRED, Gzipped, Object, status
 
 if TYPE_CHECKING:
     from tests.fake_apiserver import FakeApiServer
@@ -158,13 +158,10 @@ class Handler(BaseHTTPRequestHandler):
             return False
         return True
 
-    def _send(self, code: int, answer: Object, fault: Fault = NO_FAULT) -> None:
-        body = json.dumps(answer, separators=(",", ":")).encode()
+    def _send(self, code: int, answer: Object | Gzipped, fault: Fault = NO_FAULT) -> None:
         self.send_response(code)
-        if fault.mangle:
-            body = fault.mangle(body)
-        if "gzip" in self.headers.get("Accept-Encoding", ""):
-            body = gzip.compress(body)
+        body = self._rendered(answer, fault)
+        if isinstance(body, Gzipped):
             self.send_header("Content-Encoding", "gzip")
         for key, value in fault.headers.items():
             self.send_header(key, value)
@@ -177,6 +174,15 @@ class Handler(BaseHTTPRequestHandler):
         for piece in (body[i : i + 1] for i in range(len(body))) if fault.drip else (body,):
             sleep(fault.drip)
             self.wfile.write(piece)
+
+    def _rendered(self, answer: Object | Gzipped, fault: Fault) -> bytes:
+        if isinstance(answer, Gzipped):
+            return answer
+        body = json.dumps(answer, separators=(",", ":")).encode()
+        if fault.mangle:
+            body = fault.mangle(body)
+        accepts = "gzip" in self.headers.get("Accept-Encoding", "")
+        return Gzipped(gzip.compress(body)) if accepts else body
 
     def _watch(self, path: str, query: Mapping[str, str], fault: Fault) -> None:
         gone = self.api.state.is_gone(int(query["resourceVersion"]))

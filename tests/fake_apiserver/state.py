@@ -34,6 +34,10 @@ REPORTS = {
 _ALL = {**KINDS, **REPORTS}
 
 
+class Gzipped(bytes):
+    """An answer that is rendered and compressed already."""
+
+
 @dataclass(slots=True, eq=False)
 class Watch:
     """A watch that somebody has open, and what shall become of it."""
@@ -137,7 +141,9 @@ class State:
         with self._changed:
             return any(w.path == path and not (w.ordered or w.silent) for w in self._watches)
 
-    def page(self, path: str, namespace: str, query: Mapping[str, str]) -> tuple[int, Object]:
+    def page(
+        self, path: str, namespace: str, query: Mapping[str, str]
+    ) -> tuple[int, Object | Gzipped]:
         """HTTP status and body of a LIST."""
         limit = int(query.get("limit", "0"))
         version, start = _position(query.get("continue", ""))

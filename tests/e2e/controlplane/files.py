@@ -75,7 +75,7 @@ def _kubeconfig(server: str, ca: bytes, user: str, pair: pki.Pair) -> str:
 
 def new_layout(directory: Path) -> Layout:
     """Choose the ports of a new control plane."""
-    etcd, peer, api_server, manager = _free_ports(4)
+    etcd, peer, api_server, manager = free_ports(4)
     return Layout(
         directory=directory,
         etcd_port=etcd,
@@ -85,7 +85,7 @@ def new_layout(directory: Path) -> Layout:
     )
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Return ports that nobody listens on.
 
     From below the range that kernels take for outgoing connections: a port of that range could be

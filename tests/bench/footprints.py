@@ -1,0 +1,68 @@
+"""Memory side by side, in a larger cluster of a real API server, and whether speed suffers there.
+
+Nothing that is done for one write should grow with the number of Pods of the cluster: the same
+write is timed again here, round by round as in `serving.py`.
+"""
+
+import time
+from collections.abc import Iterator
+from statistics import median
+
+from tests.bench import memory, scene
+from tests.bench.plan import Plan
+from tests.bench.results import Footprint, Footprints
+from tests.bench.serving import JUDGES, judges, reviews_of
+from tests.bench.stage import Stage
+
+_BATCH = 2000
+_SETTLE_SECONDS = 5.0
+_ADDRESSES = 2
+"""Of the write that is timed."""
+
+
+def measure(stage: Stage, plan: Plan) -> Footprints:
+    """Fill the cluster, start both, and see what they take. Raises LoadError."""
+    cluster = scene.Cluster(stage.stored_pods())
+    for done, batch in _batches(plan.footprint_pods):
+        plan.say(f"creating {plan.footprint_pods:,} Pods: {done:,} are there")
+        stage.populate(batch)
+    (write, *_) = cluster.writes((_ADDRESSES,))
+    with judges(stage, cluster) as judging:
+        time.sleep(_SETTLE_SECONDS)
+        speeds: dict[str, list[float]] = {name: [] for name in JUDGES}
+        for number in range(plan.rounds):
+            for name in JUDGES if number % 2 == 0 else JUDGES[::-1]:
+                server = judging[name]
+                plan.say(f"round {number + 1} of {plan.rounds}: {name} in the larger cluster")
+                report = stage.vegeta.closed_loop(
+                    reviews_of(server, write),
+                    server.trust,
+                    workers=plan.workers,
+                    seconds=plan.seconds,
+                )
+                speeds[name].append(report.throughput)
+        pods = len(stage.stored_pods())
+        found = [
+            Footprint(
+                server=name,
+                pods=pods,
+                resident_mib=memory.resident_mib(judging[name].pid),
+                addresses=_ADDRESSES,
+                throughput=median(speeds[name]),
+            )
+            for name in JUDGES
+        ]
+    return Footprints(footprints=tuple(found))
+
+
+def _batches(count: int) -> Iterator[tuple[int, list[scene.Json]]]:
+    """Yield Pods of the other tenant, whose addresses nobody has yet."""
+    for begun in range(0, count, _BATCH):
+        numbers = range(begun, min(begun + _BATCH, count))
+        yield (
+            begun,
+            [
+                scene.pod(scene.OTHER_TENANT, "batch", number, scene.pod_address(2**16 + number))
+                for number in numbers
+            ],
+        )
