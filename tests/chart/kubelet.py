@@ -18,6 +18,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from tests.chart.helm import NAMESPACE
+from tests.chart.kubelet_logs import PORT, KubeletLogs
 from tests.e2e.api import Api, Json, path
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.controlplane.process import Component, Guard, environment
@@ -72,8 +73,10 @@ class Kubelet:
         self.asleep = False
         """While true, containers that die stay dead, and none is started."""
         self.failure: BaseException | None = None
+        self._served_logs = KubeletLogs(self._log)
 
     def __enter__(self) -> Self:
+        self._served_logs.__enter__()
         self._thread.start()
         return self
 
@@ -83,11 +86,17 @@ class Kubelet:
         for container in self.containers.values():
             container.component.stop(kill=True)
         self._guard.close()
+        self._served_logs.__exit__()
         if self.failure is not None:
             raise self.failure
 
     def route(self, asked: str) -> tuple[str, int] | None:
-        """As a kube-proxy: one of the ready replicas, for the Service's own cluster IP only."""
+        """As a kube-proxy: one of the ready replicas, for the Service's own cluster IP.
+
+        And as a node: its kubelet.
+        """
+        if asked.endswith(f":{PORT}"):
+            return self._served_logs.address
         service = self._api.get("Service", NAMESPACE, NAMESPACE).body
         if asked != f"{service.get('spec', {}).get('clusterIP')}:443":
             return None
@@ -99,6 +108,10 @@ class Kubelet:
     def replicas(self) -> list[Container]:
         """Those of the webhook."""
         return [c for c in tuple(self.containers.values()) if c.serves]
+
+    def _log(self, pod: str) -> str | None:
+        container = self.containers.get(pod)
+        return container.log if container else self.logs.get(pod)
 
     def _run(self) -> None:
         try:
