@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.chart.helm import CHART
 from tests.docs.pages import EXAMPLES, PAGES, ROOT, Command, File, difference, steps
 from tests.docs.terminal import Terminal
 from webhook.cluster.documents import load_document
@@ -19,6 +20,7 @@ from webhook.core.policy import Policy, parse_policy
 from webhook.core.profiles import PROFILES
 from webhook.core.rule import Action, Ownership
 from webhook.core.rules import RULES
+from webhook.telemetry.catalogue import METRICS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -115,6 +117,20 @@ def test_the_cookbook_names_every_profile_and_no_other() -> None:
     text = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
     (listed,) = re.findall(r"There are profiles for\n?([^;]*);", text)
     assert re.findall(r"[a-z]+(?:-[a-z]+)+", listed) == sorted(PROFILES)
+
+
+def test_the_alerts_to_know_are_those_of_the_chart() -> None:
+    template = CHART / "templates" / "monitoring.yaml"
+    made = re.findall(r'list "(EndpointsGuard\w+)"', template.read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| (EndpointsGuard\w+) \|", page, re.MULTILINE) == made
+
+
+def test_metrics_that_are_named_exist() -> None:
+    known = {metric.name for metric in METRICS}
+    for page in PAGES:
+        named = re.findall(r"\bendpoints_guard_\w+", page.read_text(encoding="utf-8"))
+        assert {re.sub("_bucket$", "", name) for name in named} <= known, page
 
 
 def test_the_example_is_that_of_the_demo() -> None:
