@@ -97,8 +97,9 @@ def test_a_rule_covers_what_the_api_server_s_authorizer_says(
     } == expected
 
 
-def test_a_role_keeps_the_rules_about_endpoints_and_where_they_stand() -> None:
-    rules = (policy_rule("pods"), policy_rule(resourceNames=["web"]), policy_rule("services"))
+def test_a_role_keeps_the_rules_that_let_write_endpoints_and_where_they_stand() -> None:
+    reading = policy_rule(verbs=["get"])
+    rules = (policy_rule("pods"), policy_rule(resourceNames=["web"]), reading)
     (kept,) = role_of(role("r", *rules)).rules
     assert (kept.index, kept.resource_names) == (1, ("web",))
 

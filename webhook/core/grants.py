@@ -1,8 +1,7 @@
 """Who may write Endpoints or EndpointSlices, by RBAC: bindings and roles, evaluated.
 
 As the API server's RBAC authorizer decides, which only ever adds up: nothing takes away what one
-binding gives. A role that does not exist gives nothing. Deleting is left out on purpose: it leads
-no traffic anywhere else.
+binding gives. A role that does not exist gives nothing.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,10 +12,7 @@ from msgspec import Struct, structs
 from webhook.core.control_plane import CONTROLLERS, MIRRORING, NAMESPACE
 from webhook.core.inventory import Inventory
 from webhook.core.objects import PolicyRule, Role, RoleBinding, Subject
-from webhook.core.objects.rbac import EVERY, RESOURCES
-
-WRITES: Final = ("create", "update", "patch")
-"""The verbs by which an address gets into an object."""
+from webhook.core.objects.rbac import EVERY, RESOURCES, WRITES
 
 
 class Source(Struct, frozen=True, gc=False, order=True):
@@ -72,10 +68,10 @@ def grants(binding: RoleBinding, inventory: Inventory) -> Iterator[Grant]:
     if role is None:
         return
     sources = tuple(_sources(role, inventory, frozenset()))
-    writing = tuple(source for source in sources if _writes(source.rule))
+    writing = tuple(source for source in sources if source.rule.lets_write)
     if not writing:
         return
-    restricted = any(s.rule.allows("create", r, "restricted") for s in sources for r in RESOURCES)
+    restricted = any(source.rule.is_restricted_right for source in sources)
     for subject, indexes in _subjects(binding).items():
         yield Grant(
             binding=binding,
@@ -153,10 +149,6 @@ def _takers(role: Role, inventory: Inventory) -> list[Role]:
 
 def _is_copy(rule: PolicyRule, original: PolicyRule) -> bool:
     return structs.replace(rule, index=original.index) == original
-
-
-def _writes(rule: PolicyRule) -> bool:
-    return any(rule.allows(verb, resource) for verb in WRITES for resource in RESOURCES)
 
 
 def _subjects(binding: RoleBinding) -> dict[Subject, list[int]]:

@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.core.grants import OWN_ROLES, WRITES, Grant, Source
+from webhook.core.grants import OWN_ROLES, Grant, Source
 from webhook.core.objects import PolicyRule, Role, RoleBinding
-from webhook.core.objects.rbac import EVERY, RESOURCES
+from webhook.core.objects.rbac import EVERY, RESOURCES, WRITES
 
 EDIT_ROLES: Final = frozenset(
     {"edit", "admin", "system:aggregate-to-edit", "system:aggregate-to-admin"}

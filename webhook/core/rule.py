@@ -61,6 +61,8 @@ class Violation(Struct, frozen=True, gc=False):
     """At a port: the addresses for which it is wrong; empty when it is for all of them."""
     malformed: bool = False
     """The value itself is ambiguous or malformed (code 422), not merely forbidden (403)."""
+    command: str = ""
+    """What mends it, for a shell; every name in it is quoted."""
     subject: str = ""
     """What it is about, wherever that stands in its object: what tells it from others of the same
     rule in a baseline. Empty where the address, the port or the field says it already.

@@ -93,6 +93,15 @@ def test_nothing_private_is_told(format_: str, about: About) -> None:
 
 @every_format
 @every_run
+def test_the_command_that_mends_it_is_told(format_: str, about: About) -> None:
+    violation = Violation("subjects", "Bob may write", command="kubectl delete it")
+    made = Finding(RULES["EG604"], Action.AUDIT, violation)
+    report = Report(objects=(found(ObjectRef("RoleBinding", "shop", "b"), made),))
+    assert "kubectl delete it" in FORMATS[format_](report, about)
+
+
+@every_format
+@every_run
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_text_adds_no_finding_and_loses_none(format_: str, about: About, text: str) -> None:
     report = hostile(text)

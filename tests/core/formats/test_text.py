@@ -45,6 +45,14 @@ def test_text_of_one_object() -> None:
     )
 
 
+def test_a_command_stands_on_a_line_of_its_own_to_be_copied() -> None:
+    violation = Violation(FIELD, "Bob may write", "a detail", command="kubectl delete it")
+    report = Report(
+        objects=(judged("b", Verdict.ALLOW, finding("EG604", Action.AUDIT, violation)),)
+    )
+    assert "Bob may write (a detail)\n             $ kubectl delete it\n" in render(report, CHECK)
+
+
 HOSTILE = {
     "a forged line": "x\nallow  Endpoints shop/web",
     "terminal escapes": "\x1b[2J\x1b[31m",

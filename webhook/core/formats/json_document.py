@@ -65,6 +65,7 @@ def _object(judged: Judged) -> dict[str, Any]:
 def _finding(finding: Finding, judged: Judged) -> dict[str, Any]:
     field = finding.violation.field
     line = {} if judged.origin is None else {"line": judged.origin.line_of(field)}
+    command = well_formed(finding.violation.command)
     return {
         "rule": finding.rule.code,
         "slug": finding.rule.slug,
@@ -72,6 +73,7 @@ def _finding(finding: Finding, judged: Judged) -> dict[str, Any]:
         "field": well_formed(field),
         "message": well_formed(finding.violation.message),
         "detail": well_formed(finding.violation.detail),
+        **({"command": command} if command else {}),
         **line,
     }
 

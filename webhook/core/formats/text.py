@@ -19,7 +19,7 @@ from webhook.core.formats.overview import (
     every_finding,
     tally,
 )
-from webhook.core.formats.wording import called, counted, left_out, problem, sentence
+from webhook.core.formats.wording import called, counted, left_out, problem, statement
 from webhook.core.report import Judged, Report
 from webhook.core.rule import Action
 from webhook.core.text import one_line
@@ -100,7 +100,9 @@ def _findings(findings: Iterable[Finding], about: About, indent: str) -> Iterato
             Span(f"{finding.action:<5}", finding.action),
             Span(f" {rule.code} {rule.slug} at {violation.field}{before}"),
         )
-        yield _line(f"{indent}      {sentence(finding)}")
+        yield _line(f"{indent}      {statement(finding)}")
+        if violation.command:
+            yield _line(f"{indent}      $ {violation.command}")
         if finding.action is Action.DENY and about.command == "check":
             yield _line(f"{indent}      -> {rule.remedy}")
 

@@ -33,10 +33,16 @@ def called(ref: ObjectRef) -> str:
     return f"{ref.kind} " + "/".join(filter(None, (ref.namespace, ref.name)))
 
 
-def sentence(finding: Finding) -> str:
+def statement(finding: Finding) -> str:
     """What is wrong, with the facts in brackets."""
     violation = finding.violation
     return violation.message + (f" ({violation.detail})" if violation.detail else "")
+
+
+def sentence(finding: Finding) -> str:
+    """The statement and, last so that it can be copied, the command that mends it."""
+    command = finding.violation.command
+    return statement(finding) + (f"; to mend it, run: {command}" if command else "")
 
 
 def problem(unread: Unread) -> str:

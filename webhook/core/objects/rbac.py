@@ -1,7 +1,7 @@
 """RBAC roles and bindings: only what tells who may write Endpoints and EndpointSlices.
 
-A role keeps the few rules that are about endpoints; a cluster has hundreds of roles, and most of
-them say nothing about that.
+A role keeps the few rules that let somebody write endpoints; a cluster has hundreds of roles, and
+most of them do not.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,9 @@ from webhook.core.objects.decoding import NO_METADATA, Metadata, api_name
 
 RESOURCES: Final[Mapping[str, str]] = {"endpoints": "", "endpointslices": "discovery.k8s.io"}
 """The resources that say where a Service leads, with their API groups."""
+
+WRITES: Final = ("create", "update", "patch")
+"""The verbs by which an address gets into an object. Deleting leads no traffic anywhere else."""
 
 EVERY: Final = "*"
 """RBAC's word for every verb, API group or resource."""
@@ -28,6 +31,23 @@ class PolicyRule(Struct, frozen=True, gc=False, kw_only=True):
     resources: tuple[str, ...] = ()
     resource_names: tuple[str, ...] = ()
     """Empty: objects of every name."""
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it gives every verb on every resource of every group."""
+        return all(EVERY in each for each in (self.verbs, self.api_groups, self.resources)) and (
+            not self.resource_names
+        )
+
+    @property
+    def lets_write(self) -> bool:
+        """Whether it gives one of `WRITES` on one of `RESOURCES`."""
+        return any(self.allows(verb, resource) for verb in WRITES for resource in RESOURCES)
+
+    @property
+    def is_restricted_right(self) -> bool:
+        """Whether it lets create `endpoints/restricted` or `endpointslices/restricted`."""
+        return any(self.allows("create", resource, "restricted") for resource in RESOURCES)
 
     def allows(self, verb: str, resource: str, subresource: str = "") -> bool:
         """Whether it gives this verb on one of `RESOURCES`, if only for some names.
@@ -85,7 +105,7 @@ class Role(Struct, frozen=True, gc=False, kw_only=True):
     name: str
     labels: Mapping[str, str] = {}
     rules: tuple[PolicyRule, ...] = ()
-    """Those about endpoints or slices, in whatever way."""
+    """Those that let write endpoints or slices, or give the restricted right."""
     gives_more: bool = False
     """Whether it also gives rights on other resources."""
     selectors: tuple[LabelSelector, ...] = ()
@@ -170,7 +190,7 @@ class WireRole(Struct, frozen=True, omit_defaults=True, gc=False):
         return Role(
             namespace=self.metadata.namespace,
             name=self.metadata.name,
-            rules=_about_endpoints(rules),
+            rules=_writing(rules),
             gives_more=any(map(_gives_more, rules)),
         )
 
@@ -187,7 +207,7 @@ class WireClusterRole(WireRole, frozen=True, omit_defaults=True, gc=False, renam
         return Role(
             name=self.metadata.name,
             labels=self.metadata.labels or {},
-            rules=_about_endpoints(rules),
+            rules=_writing(rules),
             gives_more=any(map(_gives_more, rules)),
             selectors=aggregation.cluster_role_selectors or (),
             filled=bool(rules),
@@ -240,13 +260,9 @@ def _names_of(resource: str, subresource: str) -> set[str]:
     return {EVERY, f"{resource}/{subresource}", f"*/{subresource}"}
 
 
-def _about_endpoints(rules: tuple[_WireRule, ...]) -> tuple[PolicyRule, ...]:
-    names = {EVERY, "*/restricted"}.union(*({each, f"{each}/restricted"} for each in RESOURCES))
-    return tuple(
-        rule.compact(index)
-        for index, rule in enumerate(rules)
-        if not names.isdisjoint(rule.resources or ())
-    )
+def _writing(rules: tuple[_WireRule, ...]) -> tuple[PolicyRule, ...]:
+    held = (rule.compact(index) for index, rule in enumerate(rules))
+    return tuple(rule for rule in held if rule.lets_write or rule.is_restricted_right)
 
 
 def _gives_more(rule: _WireRule) -> bool:

@@ -5,7 +5,7 @@ other permission tells so. Broad roles give that right along the way: a wildcard
 role, or `edit` and `admin` as Kubernetes made them before 1.22. A cluster that was upgraded since
 keeps that rule, because an upgrade adds to default roles and never removes (CVE-2021-25740).
 
-The audit reports every subject of every binding that gives the right, with the rule's role, and the
+The audit reports every subject of every binding that gives the right, with the role, and the
 command that takes it away. It is silent on the bindings that Kubernetes makes for its own
 controllers, as long as they hold the expected subject and no other, and on `system:masters`, which
 the API server obeys without asking RBAC. Deleting is not counted: it leads traffic nowhere.
@@ -17,9 +17,12 @@ is enough. To read a finding as "this namespace may write" is therefore right.
 For an operator that has to write endpoints, an exemption with its service account in `users` (or a
 profile that names it) and this rule hides the finding; `names` are those of bindings. A binding for
 the whole cluster belongs to no namespace, so an exemption with `namespaces` does not cover it.
+Administrators are reported like everybody else, such as the group `kubeadm:cluster-admins`: exempt
+them, too, and do not run the command by which they would lock themselves out.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from webhook.core.grants import Grant
 from webhook.core.mending import EDIT_ROLES, Way, mending
@@ -32,11 +35,13 @@ def check(case: GrantCase) -> Violation | None:
     if grant.is_of_control_plane:
         return None
     subject, namespace = str(grant.subject), grant.binding.namespace
+    mend = mending(grant)
     where = f"in namespace {namespace}" if namespace else "in every namespace"
     return Violation(
         f"subjects[{grant.indexes[0]}]",
         f"{subject} may {grant.rights} {where}, by {_role(grant)}",
-        detail="; ".join(_details(grant)),
+        detail="; ".join((*_details(grant), _WAYS[mend.way])),
+        command=mend.command,
         subject=subject,
     )
 
@@ -56,11 +61,14 @@ def _details(grant: Grant) -> Iterator[str]:
         yield "Kubernetes gave this right to edit and admin before 1.22, and upgrades keep it"
     if grant.restricted:
         yield "it also has the restricted right, which overrides EG5xx where the policy says so"
-    mend = mending(grant)
-    if mend.way is Way.NARROW_ROLE:
-        yield f"to cut it out of the role, for everybody who has the role, run: {mend.command}"
-    else:
-        yield f"to take the whole role away from this subject, run: {mend.command}"
+    if not grant.binding.namespace and any(s.rule.is_everything for s in grant.sources):
+        yield "an administrator: exempt whom you would lock out"
+
+
+_WAYS: Final = {
+    Way.NARROW_ROLE: "the command cuts this out of the role, for everybody who has the role",
+    Way.LEAVE_BINDING: "the command takes the whole role away from this subject",
+}
 
 
 RULE = Rule(
