@@ -160,6 +160,9 @@ def _form() -> Iterator[str]:
 def _row(judged: Judged, finding: Finding) -> str:
     rule, violation, ref, origin = finding.rule, finding.violation, judged.ref, judged.origin
     detail = f'<span class="detail">{_text(violation.detail)}</span>' if violation.detail else ""
+    command = (
+        f'<code class="command">{_text(violation.command)}</code>' if violation.command else ""
+    )
     place = f"{origin.file}:{origin.line_of(violation.field)}" if origin else ""
     file = f'<span class="place">{_text(place)}</span>' if place else ""
     return (
@@ -169,7 +172,7 @@ def _row(judged: Judged, finding: Finding) -> str:
         f"<td>{_text(where(judged.cluster, ref.namespace))}</td>"
         f'<td>{_text(ref.name)} <span class="kind">{_text(ref.kind)}</span></td>'
         f'<td><span class="message">{_text(violation.message)}</span> {detail} '
-        f'<code class="field">{_text(violation.field)}</code> {file}</td></tr>'
+        f'<code class="field">{_text(violation.field)}</code> {command} {file}</td></tr>'
     )
 
 

@@ -129,6 +129,9 @@ output { margin-left: auto; color: var(--soft); font-variant-numeric: tabular-nu
 .found .detail, .found .field, .found .place {
   color: var(--soft); font-size: .88rem; display: block;
 }
+.found .command {
+  font-size: .82rem; display: block; margin-top: .25rem; overflow-wrap: anywhere; user-select: all;
+}
 .found tr[hidden] { display: none; }
 @media (max-width: 48rem) {
   .found thead { display: none; }
