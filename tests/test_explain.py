@@ -17,6 +17,7 @@ from tests.builders import (
     manual_service,
     node,
     pod,
+    pod_ref,
     port,
     service,
     state,
@@ -178,6 +179,33 @@ def test_warnings_need_no_way_out() -> None:
     warned = text(endpoints(subset(external(), ports=[port(1, name=None)]), name="manual"))
     assert "the answer would be: warn" in warned
     assert "exemptions:" not in warned
+
+
+GONE = endpoints(subset(external("10.0.0.9", targetRef=pod_ref(name="web-0"))), name="manual")
+HALF = endpoint_slice(endpoint())
+
+
+def test_what_only_the_audit_finds_is_told_apart() -> None:
+    assert text(GONE, GONE).endswith(
+        f"""
+The audit finds in Endpoints manual:
+  audit EG601 subsets[0].addresses[0].ip: 10.0.0.9 was the address of Pod web-0, which is gone \
+(now it is of nobody)
+       -> {RULES["EG601"].remedy}
+"""
+    )
+
+
+def test_so_is_what_it_finds_in_the_service() -> None:
+    assert text(HALF, HALF, pod("web-2", ip="10.0.0.2")).endswith(
+        f"""
+Written now by an ordinary user, the answer would be: allow
+
+The audit finds in Service web:
+  audit EG605 spec.selector: it selects Pod web-2, ready, but no endpoints list it
+       -> {RULES["EG605"].remedy}
+"""
+    )
 
 
 def test_an_ordinary_user_may_not_write_what_belongs_to_api_servers() -> None:

@@ -127,6 +127,10 @@ UNWISE = {
         "exemptions: [{reason: r, namespaces: [a], rules: [EG502]}]",
         "exemptions[0]: it holds for every writer there; name users or groups",
     ),
+    "an exemption of writers from a rule for what is stored": (
+        "exemptions: [{reason: r, users: [a], rules: [EG601, left-behind]}]",
+        "exemptions[0]: it never counts, since nobody knows who wrote what is stored; name objects",
+    ),
     "an exemption that never matches": (
         "exemptions: [{reason: r, users: ['system:apiserver'], rules: [EG502]}]",
         "exemptions[0]: it never matches a trusted writer, who is not judged at all",
@@ -153,6 +157,17 @@ UNWISE = {
 @pytest.mark.parametrize(("text", "remark"), UNWISE.values(), ids=UNWISE)
 def test_lint_says_what_is_unwise(text: str, remark: str) -> None:
     assert lint(policy(text), TODAY) == (remark,)
+
+
+WISE = {
+    "objects, from rules for what is stored": "names: [legacy], rules: [EG602]",
+    "a writer, from the rule that looks for writers": "users: [alice], rules: [EG604]",
+}
+
+
+@pytest.mark.parametrize("exemption", WISE.values(), ids=WISE)
+def test_lint_has_nothing_against_a_wise_exemption(exemption: str) -> None:
+    assert lint(policy(f"exemptions: [{{reason: r, {exemption}}}]"), TODAY) == ()
 
 
 MIRRORING = "system:serviceaccount:kube-system:endpointslicemirroring-controller"

@@ -1,15 +1,22 @@
-"""One object explained to an administrator: who owns each address, what admission would say, and
-why.
+"""One object explained to an administrator: who owns each address, what admission would say and
+why, and what the audit finds besides.
 
 Names everything, other namespaces included: it is for whoever may read the whole cluster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from webhook.core.audit import judge_ref
 from webhook.core.case import ObjectCase
-from webhook.core.engine import Decision, decide
+from webhook.core.engine import Decision, Finding, decide
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ListedAddress
+from webhook.core.objects import (
+    AdmissionRequest,
+    Endpoints,
+    EndpointSlice,
+    ListedAddress,
+    ObjectRef,
+)
 from webhook.core.policy import Policy
 from webhook.core.rule import Action, Ownership
 
@@ -25,8 +32,9 @@ def explain(subject: Endpoints | EndpointSlice, inventory: Inventory, policy: Po
         *_addresses(subject, inventory),
         "",
         f"Written now by an ordinary user, the answer would be: {decision.verdict}",
-        *_findings(decision),
+        *_findings(decision.findings),
         *_way_out(subject, decision),
+        *_audit(subject, inventory, policy),
     ]
     return "\n".join([*lines, ""])
 
@@ -70,13 +78,27 @@ def owners(inventory: Inventory, listed: ListedAddress) -> Iterator[str]:
             yield f"nobody: it is a {address.special} address"
 
 
-def _findings(decision: Decision) -> Iterator[str]:
-    for finding in decision.findings:
+def _findings(findings: Iterable[Finding]) -> Iterator[str]:
+    for finding in findings:
         violation = finding.violation
         detail = f" ({violation.detail})" if violation.detail else ""
         where = f"{finding.rule.code} {violation.field}"
         yield f"  {finding.action} {where}: {violation.message}{detail}"
         yield f"       -> {finding.rule.remedy}"
+
+
+def _audit(
+    subject: Endpoints | EndpointSlice, inventory: Inventory, policy: Policy
+) -> Iterator[str]:
+    """What only the audit says, of the object as it is stored and of its Service."""
+    service = ObjectRef("Service", subject.metadata.namespace, subject.service_name)
+    for ref in (subject.ref, service):
+        judged = judge_ref(ref, inventory, policy)
+        found = [f for f in judged.findings if f.rule.stored_only] if judged is not None else []
+        if found:
+            yield ""
+            yield f"The audit finds in {ref.kind} {ref.name}:"
+            yield from _findings(found)
 
 
 def _way_out(subject: Endpoints | EndpointSlice, decision: Decision) -> Iterator[str]:

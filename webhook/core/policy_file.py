@@ -49,7 +49,9 @@ class NamespacePolicy(
 
 
 class Exemption(Struct, frozen=True, kw_only=True, rename=api_name, forbid_unknown_fields=True):
-    """Writes for which rules do not hold: those that match every key that is given."""
+    """Writes for which rules do not hold: those that match every key that is given. Who wrote what
+    is stored is not known, so with users or groups it counts in an audit for EG604 only.
+    """
 
     reason: Annotated[str, Meta(min_length=1, description="Why; shown by `policy show`.")]
     expires: Annotated[

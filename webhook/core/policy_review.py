@@ -8,8 +8,9 @@ from msgspec import json
 from webhook.core.addresses import parse
 from webhook.core.policy import MIRRORING_CONTROLLER, TRUSTED_WRITERS, Policy
 from webhook.core.policy_file import Exemption, PolicyFile
-from webhook.core.rule import Action, Ownership
-from webhook.core.rules import RULES
+from webhook.core.rule import Action, Ownership, Rule
+from webhook.core.rules import RULES, asked_about
+from webhook.core.stored_case import GrantCase
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
 _EVERYBODY = frozenset({"system:authenticated", "system:unauthenticated", "system:serviceaccounts"})
@@ -117,10 +118,24 @@ def _lint_exemptions(policy: Policy, today: str) -> Iterator[str]:
             yield f"{key}: the group {group} is nearly everybody"
         if not exemption.rules:
             yield f"{key}: it exempts from every rule; name those that are meant"
-        if not exemption.users and not exemption.groups:
-            yield f"{key}: it holds for every writer there; name users or groups"
+        yield from _lint_writers(key, exemption)
         if {user for user in exemption.users if user in policy.trusted_writers}:
             yield f"{key}: it never matches a trusted writer, who is not judged at all"
+
+
+def _lint_writers(key: str, exemption: Exemption) -> Iterator[str]:
+    """Rules for what is stored know no writer, but that of EG604, who has not written yet."""
+    names_writers = bool(exemption.users or exemption.groups)
+    exempt = [r for r in RULES.values() if {r.code, r.slug} & set(exemption.rules)]
+    about_writers = not exempt or any(map(_looks_at_writers, exempt))
+    if about_writers and not names_writers:
+        yield f"{key}: it holds for every writer there; name users or groups"
+    if not about_writers and names_writers:
+        yield f"{key}: it never counts, since nobody knows who wrote what is stored; name objects"
+
+
+def _looks_at_writers(rule: Rule) -> bool:
+    return not rule.stored_only or GrantCase in map(asked_about, rule.checks)
 
 
 def _lint_limits(policy: Policy) -> Iterator[str]:
