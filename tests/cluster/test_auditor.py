@@ -40,9 +40,9 @@ def audited(
     policy: Policy = POLICY,
     clock: Clock | None = None,
 ) -> Report:
-    scope = Scope(rules=rules, namespaces=namespaces)
+    scope = Scope(rules=rules, namespaces=namespaces, settle=7.0)
     pause = (clock or Clock()).pause
-    return Auditor(api_of(server), policy, scope, settle=7.0, pause=pause).run()
+    return Auditor(api_of(server), policy, scope, pause=pause).run()
 
 
 def found(report: Report) -> set[tuple[str, str]]:

@@ -25,6 +25,11 @@ _GROUPS = {
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1",
     "SubjectAccessReview": "/apis/authorization.k8s.io/v1",
     "ValidatingWebhookConfiguration": "/apis/admissionregistration.k8s.io/v1",
+    "CustomResourceDefinition": "/apis/apiextensions.k8s.io/v1",
+    "Report": "/apis/openreports.io/v1alpha1",
+    "ClusterReport": "/apis/openreports.io/v1alpha1",
+    "PolicyReport": "/apis/wgpolicyk8s.io/v1alpha2",
+    "ClusterPolicyReport": "/apis/wgpolicyk8s.io/v1alpha2",
 }
 _PLURALS = {"Endpoints": "endpoints"}
 MERGE_PATCH = "application/merge-patch+json"

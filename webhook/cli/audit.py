@@ -105,7 +105,9 @@ def command(
     it could not; what was judged nevertheless is reported.
     """
     held = policy_source(policy).current()
-    scope = Scope(rules=_selected(held, wanted, unwanted), namespaces=frozenset(namespaces))
+    scope = Scope(
+        rules=_selected(held, wanted, unwanted), namespaces=frozenset(namespaces), settle=settle
+    )
     published = True
     if state_paths:
         if kubeconfig is not None or contexts or publishing.wanted:
@@ -121,7 +123,6 @@ def command(
             contexts=contexts,
             policy=held,
             scope=scope,
-            settle=settle,
             publishing=publishing,
             known=baseline.known,
         )

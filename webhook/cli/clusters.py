@@ -30,7 +30,6 @@ class Clusters(Struct, frozen=True, kw_only=True):
     contexts: tuple[str, ...]
     policy: Policy
     scope: Scope
-    settle: float
     publishing: Publishing
     known: frozenset[Identity]
     """What policy reports leave out."""
@@ -54,9 +53,7 @@ class Clusters(Struct, frozen=True, kw_only=True):
     def _audited(self, context: str | None, label: str) -> Audited:
         api = connect(self.kubeconfig, context, connections=1)
         with reading_progress(label) as progress:
-            report = Auditor(
-                api, self.policy, self.scope, settle=self.settle, progress=progress
-            ).run()
+            report = Auditor(api, self.policy, self.scope, progress=progress).run()
         unknown = hide(report, self.known)
         published = self.publishing.publish(api, unknown, self.scope.namespaces)
         return Audited(report=_named(report, label), published=published)

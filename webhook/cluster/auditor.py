@@ -9,15 +9,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from time import sleep
 from typing import Any, Final
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 from webhook.cluster.api import ClusterApi
 from webhook.cluster.decoding import Resource
 from webhook.cluster.progress import Progress, unseen
 from webhook.cluster.reading import ClusterReader, Gap
 from webhook.cluster.resources import STORED
-from webhook.core.audit import audit, judge_ref
-from webhook.core.engine import Finding, verdict_of
+from webhook.core.audit import audit, judge_ref, with_findings
 from webhook.core.fingerprint import Identity, identity
 from webhook.core.inventory import API_SERVER, Inventory
 from webhook.core.policy import Policy
@@ -37,6 +36,8 @@ class Scope(Struct, frozen=True, kw_only=True):
     """Codes."""
     namespaces: frozenset[str] = frozenset()
     """Empty: all, and what is in none."""
+    settle: float = SETTLE
+    """Seconds that pass before what seems wrong is looked at again."""
 
     @property
     def only(self) -> frozenset[str] | None:
@@ -58,14 +59,11 @@ class Auditor:
         policy: Policy,
         scope: Scope,
         *,
-        settle: float = SETTLE,
         progress: Progress = unseen,
         pause: Callable[[float], object] = sleep,
     ) -> None:
-        """`settle` is how many seconds pass before each further look."""
         self._policy = policy
         self._scope = scope
-        self._settle = settle
         self._pause = pause
         kinds = kinds_for(RULES[code] for code in scope.rules)
         self._resources = tuple(each for each in STORED if each.kind in kinds)
@@ -85,7 +83,7 @@ class Auditor:
         for _ in range(LOOKS):
             suspects = tuple(judged for judged in objects if judged.findings)
             if suspects and not unconfirmed:
-                self._pause(self._settle)
+                self._pause(self._scope.settle)
                 unconfirmed = self._look_again(suspects)
                 objects = tuple(self._lasting(objects))
         return Report(
@@ -95,14 +93,9 @@ class Auditor:
 
     def _look_again(self, suspects: Iterable[Judged]) -> tuple[Gap, ...]:
         """Read anew what the findings rest on; what could not be read is returned."""
-        kinds: set[str] = set()
-        namespaces: set[str] = set()
-        for judged in suspects:
-            kinds.add(judged.ref.kind)
-            kinds |= kinds_for(finding.rule for finding in judged.findings)
-            namespaces.update(_concerned(judged, self._reader.inventory))
+        kinds, namespaces = rests_on(suspects, self._reader.inventory)
         again = (each for each in self._resources if each.kind in kinds)
-        return self._reader.read_again(again, namespaces - {""})
+        return self._reader.read_again(again, namespaces)
 
     def _lasting(self, objects: Iterable[Judged]) -> Iterator[Judged]:
         """The objects that are still there, with those of their findings that are."""
@@ -113,7 +106,7 @@ class Auditor:
             now = judge_ref(judged.ref, self._reader.inventory, self._policy)
             if now is not None:
                 known = {identity(judged, finding) for finding in judged.findings}
-                yield _with(now, (f for f in now.findings if identity(now, f) in known))
+                yield with_findings(now, (f for f in now.findings if identity(now, f) in known))
 
     def _unjudged(self, sound: Collection[str]) -> Iterator[Unjudged]:
         gaps = self._reader.gaps
@@ -134,9 +127,15 @@ def _rests(code: str, resource: Resource[Any]) -> bool:
     return not RULES[code].can_do_without((resource.kind,))
 
 
-def _with(judged: Judged, findings: Iterable[Finding]) -> Judged:
-    kept = tuple(findings)
-    return structs.replace(judged, findings=kept, verdict=verdict_of(kept))
+def rests_on(suspects: Iterable[Judged], inventory: Inventory) -> tuple[set[str], set[str]]:
+    """What has to be read anew to know whether this is so: kinds, and namespaces."""
+    kinds: set[str] = set()
+    namespaces: set[str] = set()
+    for judged in suspects:
+        kinds.add(judged.ref.kind)
+        kinds |= kinds_for(finding.rule for finding in judged.findings)
+        namespaces.update(_concerned(judged, inventory))
+    return kinds, namespaces - {""}
 
 
 def _concerned(judged: Judged, inventory: Inventory) -> Iterator[str]:

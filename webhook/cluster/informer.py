@@ -35,7 +35,7 @@ class Store(Protocol):
         the exception through, and remove nothing.
         """
 
-    def apply(self, kind: str, value: Any, /) -> None:
+    def apply(self, kind: str, value: Any, /) -> object:
         """Add the object, or put it in the place of the one with its namespace and name."""
 
     def remove(self, kind: str, namespace: str, name: str, /) -> None:

@@ -113,7 +113,12 @@ class LiveCluster:
 
         Were it otherwise, an API server that restarts would find every replica unready.
         """
-        return tuple(map(_condition, self.informers.status()))
+        return conditions_of(self.informers)
+
+
+def conditions_of(informers: InformerSet) -> tuple[Condition, ...]:
+    """A line for each informer."""
+    return tuple(map(_condition, informers.status()))
 
 
 def _condition(status: InformerStatus) -> Condition:

@@ -59,13 +59,15 @@ class ClusterReader:
         api: ClusterApi,
         *,
         namespaces: Collection[str] = (),
+        background: Inventory | None = None,
         progress: Progress = unseen,
         pause: Callable[[float], object] = sleep,
     ) -> None:
         """With `namespaces`, only theirs is read of what is judged. The facts are always those of
-        the whole cluster, since an address may be anybody's.
+        the whole cluster, since an address may be anybody's. The `background` is for what is read
+        in parts only (`Inventory`).
         """
-        self.inventory = Inventory()
+        self.inventory = Inventory(background=background)
         self.gaps: dict[str, Gap] = {}
         """By kind: what is missing. What rests on such a kind cannot be judged."""
         self._api = api

@@ -50,7 +50,7 @@ def audit(
             continue
         judged = judge_ref(ref, inventory, policy)
         if judged is not None and rules is not None:
-            judged = _saying(judged, (f for f in judged.findings if f.rule.code in rules))
+            judged = with_findings(judged, (f for f in judged.findings if f.rule.code in rules))
         if judged is not None and (judged.findings or ref.kind in _PUBLISHED):
             yield judged
 
@@ -64,7 +64,7 @@ def judge_ref(ref: ObjectRef, inventory: Inventory, policy: Policy) -> Judged | 
     request = AdmissionRequest(ref=ref, new=subject)
     service_name = subject.service_name if subject is not None else ""
     judged = Judged(ref=ref, verdict=Verdict.ALLOW, findings=(), service_name=service_name)
-    return _saying(judged, map(_opened, without_exempt(found, request, policy)))
+    return with_findings(judged, map(_opened, without_exempt(found, request, policy)))
 
 
 def _everything(inventory: Inventory) -> Iterator[ObjectRef]:
@@ -72,7 +72,8 @@ def _everything(inventory: Inventory) -> Iterator[ObjectRef]:
         yield from (ObjectRef(kind, *key) for key in sorted(inventory.keys(kind)))
 
 
-def _saying(judged: Judged, findings: Iterable[Finding]) -> Judged:
+def with_findings(judged: Judged, findings: Iterable[Finding]) -> Judged:
+    """The object with these findings only."""
     held = tuple(findings)
     return structs.replace(judged, verdict=verdict_of(held), findings=held)
 

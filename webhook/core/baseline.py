@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec import Struct, json, structs
 
-from webhook.core.engine import verdict_of
+from webhook.core.audit import with_findings
 from webhook.core.fingerprint import Identity, identity
 from webhook.core.objects import InvalidObject, convert
 from webhook.core.report import Judged, Report
@@ -58,7 +58,7 @@ def _without(judged: Judged, known: Collection[Identity]) -> Judged:
     left = tuple(f for f in judged.findings if identity(judged, f) not in known)
     if len(left) == len(judged.findings):
         return judged
-    return structs.replace(judged, findings=left, verdict=verdict_of(left))
+    return with_findings(judged, left)
 
 
 def _as_flow(each: Identity) -> str:

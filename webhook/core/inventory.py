@@ -91,6 +91,15 @@ class Inventory:
         """Make these the only objects of this kind, or its only ones in these namespaces."""
         self._tables[kind].replace(values, namespaces)
 
+    def get(self, kind: str, key: Key) -> object | None:
+        """One object of this kind."""
+        found: object | None = self._tables[kind].objects.get(key)
+        return found
+
+    def key_of(self, kind: str, value: object) -> Key:
+        """Where an object of this kind is, or would be."""
+        return self._tables[kind].key(value)
+
     def keys(self, kind: str) -> tuple[Key, ...]:
         """The names of all objects of this kind."""
         return tuple(self._tables[kind].objects)

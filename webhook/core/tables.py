@@ -49,7 +49,7 @@ class Table(Generic[Value]):
     """All objects of one kind, by namespace and name, with their indexes."""
 
     def __init__(self, key: Callable[[Value], Key], *indexes: Findable[Value]) -> None:
-        self._key = key
+        self.key = key
         self._indexes = indexes
         self.objects: dict[Key, Value] = {}
 
@@ -61,7 +61,7 @@ class Table(Generic[Value]):
 
     def apply(self, value: Value) -> None:
         """Add it, or put it in the place of the object with the same namespace and name."""
-        key = self._key(value)
+        key = self.key(value)
         before = self.objects.get(key)
         if before is value:
             return
@@ -86,7 +86,7 @@ class Table(Generic[Value]):
         """
         kept = set()
         for value in values:
-            kept.add(self._key(value))
+            kept.add(self.key(value))
             self.apply(value)
         for key in [key for key in self.objects if key not in kept]:
             if namespaces is None or key[0] in namespaces:
