@@ -84,7 +84,7 @@ def test_an_event_says_which_rules_were_broken_and_where(
         {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"namespace": "shop", "generateName": "manual."},
+            "metadata": {"namespace": "shop", "generateName": "manual-"},
             "eventTime": "2026-11-25T12:00:00.000042Z",
             "type": "Warning",
             "reason": "EndpointsDenied",

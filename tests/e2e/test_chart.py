@@ -41,6 +41,7 @@ from tests.e2e.webhook_process import writer
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{RELEASE}"
+AUDIT = f"{RELEASE}-audit"
 # What the tests cannot wait for: a minute and a half until a replica has stopped.
 VALUES: Json = {"drainSeconds": 0.5}
 WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations"
@@ -62,23 +63,37 @@ def plane(egress: Egress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     audit = scratch / "audit.json"
     audit.write_text(json.dumps(audit_policy()), encoding="utf-8")
     selector = egress.configuration(scratch / "egress.json")
+    tracing = scratch / "tracing.json"
+    tracing.write_text(json.dumps(tracing_configuration()), encoding="utf-8")
     with ControlPlane.start(
         api_server_args=(
             f"--egress-selector-config-file={selector}",
             f"--audit-policy-file={audit}",
+            f"--tracing-config-file={tracing}",
         )
     ) as running:
         yield running
 
 
 def audit_policy() -> Json:
-    """Everything that the webhook's replicas ask."""
-    rules = [{"level": "Metadata", "users": [ACCOUNT]}, {"level": "None"}]
+    """Everything that the webhook's replicas and the audit ask."""
+    users = [ACCOUNT, f"system:serviceaccount:{NAMESPACE}:{AUDIT}"]
+    rules = [{"level": "Metadata", "users": users}, {"level": "None"}]
     return {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",
         "omitStages": ["RequestReceived"],
         "rules": rules,
+    }
+
+
+def tracing_configuration() -> Json:
+    """Every request is traced; nobody collects the traces."""
+    return {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "TracingConfiguration",
+        "endpoint": "127.0.0.1:1",
+        "samplingRatePerMillion": 1_000_000,
     }
 
 
@@ -122,16 +137,17 @@ class Release:
 
 @contextmanager
 def installed(
-    major: str, plane: ControlPlane, admin: Api, egress: Egress, scratch: Path
+    major: str, plane: ControlPlane, admin: Api, egress: Egress, scratch: Path, **values: Any
 ) -> Iterator[Release]:
     """Install it and wait for helm to be content; uninstall it in the end."""
+    given = {**VALUES, **values}
     helm = Helm(major, scratch, plane.kubeconfig())
     tenant = Api(writer(plane, admin, "tenant"))
     with Kubelet(plane, admin, scratch) as kubelet:
         egress.route = kubelet.route
         release = Release(helm=helm, plane=plane, admin=admin, kubelet=kubelet, tenant=tenant)
         try:
-            release.change("install", str(CHART), "--create-namespace", *helm.values(VALUES))
+            release.change("install", str(CHART), "--create-namespace", *helm.values(given))
             yield release
         finally:
             helm.must("uninstall", RELEASE, "--namespace", NAMESPACE, "--wait")
@@ -212,12 +228,12 @@ class TestInstalled:
     def test_it_has_the_rights_that_it_needs_and_no_others(
         self, release: Release, summary: list[str]
     ) -> None:
-        make_it_look_at_everything(release)
-        events = [e for e in release.plane.audit_events() if e["user"]["username"] == ACCOUNT]
+        make_it_look_at_everything(release, "looked-at")
+        events = requests_of(release.plane, ACCOUNT)
         refused = [e for e in events if e["responseStatus"]["code"] in {401, 403}]
         assert refused == []
         used = {used_right(event) for event in events}
-        assert used == granted_rights(release.admin)
+        assert used == granted_rights(release.admin, RELEASE)
         summary.append(
             f"chart: {len(used)} rights granted, all of them used, in {len(events)} requests"
         )
@@ -230,17 +246,21 @@ def counted(plane: ControlPlane, metric: str, webhook: str) -> bool:
     return any(f'name="{webhook}"' in line for line in lines)
 
 
-def make_it_look_at_everything(release: Release) -> None:
+def requests_of(plane: ControlPlane, user: str) -> list[Json]:
+    return [event for event in plane.audit_events() if event["user"]["username"] == user]
+
+
+def make_it_look_at_everything(release: Release, name: str) -> None:
     """Writes before whose denial a Service, a Pod and a Node have to be read."""
-    namespace = Namespace(release.admin, "looked-at")
+    namespace = Namespace(release.admin, name)
     namespace.create(service())
     made = namespace.run(pod("web-1", labels={"app": "web"}))
     address = pod_address(made)
     by_node = {**address, "ip": "198.51.100.1", "targetRef": {"kind": "Node", "name": "node-1"}}
     foreign = {**address, "targetRef": FOREIGN}
     for given in (by_node, foreign):
-        assert not release.write("looked-at", endpoints("web", given, {"ip": "169.254.1.1"})).ok
-        assert not release.write("looked-at", endpoints("web", given, foreign)).ok
+        assert not release.write(name, endpoints("web", given, {"ip": "169.254.1.1"})).ok
+        assert not release.write(name, endpoints("web", given, foreign)).ok
 
 
 FOREIGN = {"kind": "Pod", "namespace": "kube-system", "name": "x"}
@@ -270,13 +290,13 @@ def used_right(event: Json) -> Right:
     return event["verb"], about.get("apiGroup", ""), about["resource"], namespace, name
 
 
-def granted_rights(admin: Api) -> set[Right]:
+def granted_rights(admin: Api, account: str) -> set[Right]:
     """What is bound to the service account, beyond what every account may."""
     api = "/apis/rbac.authorization.k8s.io/v1"
     found: set[Right] = set()
     for kind in ("ClusterRole", "Role"):
         for binding in admin.call("GET", f"{api}/{kind.lower()}bindings").must()["items"]:
-            subject = {"kind": "ServiceAccount", "name": RELEASE, "namespace": NAMESPACE}
+            subject = {"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}
             if subject not in (binding.get("subjects") or []):
                 continue
             namespace = binding["metadata"].get("namespace", "")
@@ -291,6 +311,80 @@ def granted_rights(admin: Api) -> set[Right]:
                 for name in rule.get("resourceNames", [""])
             }
     return found
+
+
+@pytest.fixture(scope="class")
+def watched(
+    plane: ControlPlane, admin: Api, egress: Egress, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Release]:
+    """A release that tells of what it does: by Events, and by an audit of what is stored."""
+    scratch = tmp_path_factory.mktemp("watched")
+    with installed(
+        "v4",
+        plane,
+        admin,
+        egress,
+        scratch,
+        events={"enabled": True},
+        audit={"enabled": True, "extraArgs": ["--settle=0.5"]},
+    ) as made:
+        yield made
+
+
+class TestWatched:
+    def test_a_denied_write_is_an_event_of_its_namespace(self, watched: Release) -> None:
+        namespace = Namespace(watched.admin, "told")
+        assert watched.webhook["sideEffects"] == "NoneOnDryRun"
+        assert "EG302" in watched.write("told", {**bad(), "metadata": {"name": "dry"}}).rules
+        assert "EG302" in watched.tenant.create(namespace.placed(bad())).rules
+
+        def listed() -> str | None:
+            shown = watched.plane.kubectl("get", "events", "--namespace", "told").stdout
+            return shown if "EndpointsDenied" in shown else None
+
+        shown = eventually(listed, why=lambda: [r.log for r in watched.kubelet.replicas])
+        assert "endpoints/bad" in shown
+        assert "EG302" in shown
+        assert "dry" not in shown
+        assert "198.51.100.1" not in shown
+        assert "kube-system" not in shown
+
+    def test_the_log_says_which_trace_a_denial_is_part_of(self, watched: Release) -> None:
+        assert "EG302" in watched.write("default", bad()).rules
+        lines = [
+            json.loads(line)
+            for replica in watched.kubelet.replicas
+            for line in replica.log.splitlines()
+            if '"message":"denied' in line
+        ]
+        assert lines
+        for line in lines:
+            assert re.fullmatch("[0-9a-f]{32}", line["trace_id"])
+            assert re.fullmatch("[0-9a-f]{16}", line["span_id"])
+            assert line["confirmed"] is True
+
+    def test_the_audit_runs_with_the_rights_that_it_needs_and_no_others(
+        self, watched: Release, summary: list[str]
+    ) -> None:
+        namespace = ("--namespace", NAMESPACE)
+        job = ("create", "job", f"--from=cronjob/{AUDIT}", "audit-now")
+        watched.plane.kubectl(*job, *namespace)
+        done = ("wait", "--for=condition=Complete", "job/audit-now", "--timeout=120s")
+        watched.plane.kubectl(*done, *namespace)
+        (log,) = (text for pod, text in watched.kubelet.logs.items() if "audit-now" in pod)
+        assert "EG604" in log
+        assert "could not" not in log
+        asked = requests_of(watched.plane, f"system:serviceaccount:{NAMESPACE}:{AUDIT}")
+        assert {event["responseStatus"]["code"] for event in asked} == {200}
+        used = {right[:3] for right in map(used_right, asked)}
+        granted = {right[:3] for right in granted_rights(watched.admin, AUDIT)}
+        assert used == granted
+        summary.append(f"chart: the audit has {len(granted)} rights and uses all of them")
+
+    def test_the_webhook_uses_the_right_to_make_events(self, watched: Release) -> None:
+        make_it_look_at_everything(watched, "looked-at-again")
+        used = set(map(used_right, requests_of(watched.plane, ACCOUNT)))
+        assert used == granted_rights(watched.admin, RELEASE)
 
 
 @pytest.mark.parametrize("major", MAJORS)

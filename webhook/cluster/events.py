@@ -182,7 +182,7 @@ class EventWriter:
             "kind": "Event",
             "metadata": {
                 "namespace": denial.namespace,
-                "generateName": f"{ref.name[:200].rstrip('-.')}.",
+                "generateName": f"{ref.name[:200].rstrip('-.')}-",
             },
             "eventTime": _micro_time(sightings.first),
             "type": "Warning",
