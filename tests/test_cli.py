@@ -136,6 +136,7 @@ def test_several_paths_are_one_input(folder: Folder) -> None:
 
 def test_the_json_report_is_a_contract(folder: Folder) -> None:
     folder.write("a.yaml", *STATE, BAD)
+    written = (folder.path / "a.yaml").read_text().splitlines()
     code, text, _ = folder.run("check", "-f", "a.yaml", "--output", "json")
     assert code == 1
     assert json.loads(text) == {
@@ -154,8 +155,11 @@ def test_the_json_report_is_a_contract(folder: Folder) -> None:
                         "field": "subsets[0].ports[0].port",
                         "message": "port 22 is not the target port of 10.0.0.1",
                         "detail": "targetPort 80 resolves to 80",
+                        "line": written.index("    port: 22") + 1,
                     }
                 ],
+                "file": "a.yaml",
+                "line": len(written) - written[::-1].index("---") + 1,
             }
         ],
         "unreadable": [],

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.cluster.documents import NotYaml, line_of, load_document
+from webhook.cluster.documents import NotYaml, lines_of, load_document
 
 READ: dict[str, tuple[str, Any]] = {
     "nothing": ("", None),
@@ -83,7 +83,7 @@ exemptions:
   - b
 """
 LINES = {
-    "": 1,
+    "": 2,
     "rules": 2,
     "rules.EG201": 3,
     "rules.EG203": 4,
@@ -98,17 +98,35 @@ LINES = {
     "rules.EG999": 2,
     "exemptions[7]": 8,
     "exemptions[1].expires": 12,
-    "nothing": 1,
+    "nothing": 2,
     "rules[0]": 2,
     "rules[...]": 2,
+    "rules[EG203]": 4,
+    "rules.EG203.": 4,
 }
 
 
 @pytest.mark.parametrize(("path", "line"), LINES.items(), ids=LINES)
 def test_a_key_is_found_at_its_line(path: str, line: int) -> None:
-    assert line_of(POLICY, path) == line
+    assert lines_of(POLICY, [path]) == {path: line}
 
 
-@pytest.mark.parametrize("text", ["", "a: [", "text", "[]"])
+def test_the_last_of_two_equal_keys_counts() -> None:
+    """As it does for whoever reads the values."""
+    assert lines_of("a: 1\nb: 2\na: 3\n", ["a", "b"]) == {"a": 3, "b": 2}
+
+
+def test_a_key_with_dots_and_slashes_stands_in_brackets() -> None:
+    text = "metadata:\n  labels:\n    x: y\n    kubernetes.io/service-name: web\n"
+    path = "metadata.labels[kubernetes.io/service-name]"
+    assert lines_of(text, [path]) == {path: 4}
+
+
+@given(st.text(), st.text())
+def test_any_text_has_lines(text: str, path: str) -> None:
+    assert lines_of(text, [path])[path] >= 1
+
+
+@pytest.mark.parametrize("text", ["", "a: [", "text", "[]", "[" * 100_000])
 def test_where_there_is_no_key_it_is_the_first_line(text: str) -> None:
-    assert line_of(text, "rules.EG201") == 1
+    assert lines_of(text, ["rules.EG201"]) == {"rules.EG201": 1}

@@ -122,7 +122,7 @@ NOTHING = {
 
 @pytest.mark.parametrize("text", NOTHING.values(), ids=NOTHING)
 def test_nothing_is_read_as_nothing(text: str) -> None:
-    assert clean(text) == Manifests(objects=(), unreadable=())
+    assert clean(text) == Manifests(manifests=(), unreadable=())
 
 
 OTHER_KINDS = {

@@ -15,6 +15,7 @@ from webhook.cli.publishing import Publishing, publishing_options
 from webhook.cli.reporting import Reporting, reporting_options
 from webhook.cluster.auditor import SETTLE, Scope
 from webhook.cluster.manifests import read_paths, state_of
+from webhook.cluster.origins import located
 from webhook.core.audit import audit
 from webhook.core.policy import Policy
 from webhook.core.report import Report
@@ -154,8 +155,10 @@ def _of_files(paths: tuple[str, ...], policy: Policy, scope: Scope) -> Report:
     for kind in ("Service", "Pod"):
         if not inventory.keys(kind):
             click.echo(f"there is no {kind} in it: is this the whole state?", err=True)
+    judged = tuple(audit(inventory, policy, namespaces=scope.only, rules=scope.rules))
+    places = manifests.sources
     return Report(
-        objects=tuple(audit(inventory, policy, namespaces=scope.only, rules=scope.rules)),
+        objects=located(judged, [places.get(each.ref) for each in judged]),
         unreadable=manifests.unread,
     )
 

@@ -10,6 +10,7 @@ from webhook.cli.cluster import cluster_options, connect, read_everything
 from webhook.cli.policies import policy_option, policy_source
 from webhook.cli.reporting import Reporting, reporting_options
 from webhook.cluster.manifests import Manifests, read_paths, state_of
+from webhook.cluster.origins import located
 from webhook.core.engine import Decision, decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
@@ -99,8 +100,8 @@ def judge_manifests(
     """What admission would say of these writes; their other objects are added to `before`."""
     requests = tuple(_request(each, before, user, groups) for each in written.subjects)
     written.add_to(before)
-    judged = (_judged(request, decide(request, before, policy)) for request in requests)
-    return Report(objects=tuple(judged))
+    judged = tuple(_judged(request, decide(request, before, policy)) for request in requests)
+    return Report(objects=located(judged, written.subject_sources))
 
 
 def _request(

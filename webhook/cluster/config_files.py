@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from webhook.cluster.documents import NotYaml, line_of, load_document
+from webhook.cluster.documents import NotYaml, lines_of, load_document
 from webhook.core.objects import InvalidObject
 
 Value = TypeVar("Value")
@@ -29,5 +29,5 @@ def read_config(path: Path, what: str, parse: Callable[[Any], Value]) -> Value:
     except NotYaml as error:
         raise BadFile(f"{what} {path}: {error}") from error
     except InvalidObject as error:
-        line = line_of(text, error.path)
+        line = lines_of(text, (error.path,))[error.path]
         raise BadFile(f"{what} {path}, line {line}: {error}") from error

@@ -1,6 +1,7 @@
 """YAML as Kubernetes reads it: safe, fast where libyaml is there, and with dates left as text."""
 
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ _NUMBERS: Final = {
     ),
 }
 """Without the base 60 of YAML 1.1, which makes a number of `12:30` and of `2001:10:20`."""
+_STEP: Final = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _MOST_NODES: Final = 5_000_000
 _ALIAS: Final = re.compile(r"(?:^|[\s\[,{])\*[^\s,\]}]")
 
@@ -117,28 +119,31 @@ def _reason(error: yaml.YAMLError, lines_before: int) -> str:
     return f"not YAML or JSON: {line}{problem}"
 
 
-def line_of(text: str, path: str) -> int:
-    """The line, from 1, at which a key such as `rules.EG201` or `exemptions[0].reason` stands.
+def lines_of(text: str, paths: Iterable[str]) -> dict[str, int]:
+    """The line, from 1, at which each key such as `rules.EG201` or `exemptions[0].reason` stands.
 
-    The nearest line above when the path leads nowhere, 1 when the text is no YAML.
+    The nearest line above when a path leads nowhere, 1 when the text is no YAML.
     """
-    try:
-        node = yaml.compose(text, Loader=_Loader)
-    except yaml.YAMLError:
-        return 1
-    line = 0
-    for step in path.replace("[", ".[").split("."):
-        node, line = _step(node, step, line)
+    root = None
+    if not _may_nest_deeply(text):
+        with suppress(yaml.YAMLError, ValueError):
+            root = yaml.compose(text, Loader=_Loader)
+    return {path: _line(root, path) for path in paths}
+
+
+def _line(node: Any, path: str) -> int:
+    line: int = node.start_mark.line if node is not None else 0
+    for in_brackets, plain in _STEP.findall(path):
+        node, line = _step(node, in_brackets or plain, line)
     return line + 1
 
 
 def _step(node: Any, step: str, line: int) -> tuple[Any, int]:
-    if isinstance(node, yaml.SequenceNode) and step.startswith("["):
-        index = int(step.strip("[]"))
-        child = node.value[index] if index < len(node.value) else None
+    if isinstance(node, yaml.SequenceNode) and step.isdecimal():
+        child = node.value[int(step)] if int(step) < len(node.value) else None
         return child, child.start_mark.line if child else line
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
+        for key, value in reversed(node.value):
             if key.value == step:
                 return value, key.start_mark.line
     return None, line

@@ -13,9 +13,10 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.cluster.documents import NotYaml, load_document
+from webhook.cluster.origins import Source, source
 from webhook.cluster.resources import STORED
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject
+from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject, ObjectRef
 from webhook.core.report import Unread
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
@@ -40,13 +41,25 @@ class Unreadable:
         return ": ".join(filter(None, (self.place, self.field, self.reason)))
 
 
+class Manifest(Struct, frozen=True):
+    """One object that was read, and where."""
+
+    ref: ObjectRef
+    value: object
+    source: Source
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifests:
     """What was read: objects of the kinds that matter, in order, and what was not readable."""
 
-    objects: tuple[tuple[str, object], ...]
-    """Kind and value, of the kinds in `webhook.cluster.resources`."""
+    manifests: tuple[Manifest, ...]
     unreadable: tuple[Unreadable, ...]
+
+    @property
+    def objects(self) -> tuple[tuple[str, object], ...]:
+        """Kind and value, of the kinds in `webhook.cluster.resources`."""
+        return tuple((each.ref.kind, each.value) for each in self.manifests)
 
     @property
     def subjects(self) -> tuple[Endpoints | EndpointSlice, ...]:
@@ -54,6 +67,20 @@ class Manifests:
         return tuple(
             value for _, value in self.objects if isinstance(value, (Endpoints, EndpointSlice))
         )
+
+    @property
+    def subject_sources(self) -> tuple[Source, ...]:
+        """Where the subjects stand, one by one."""
+        return tuple(
+            each.source
+            for each in self.manifests
+            if isinstance(each.value, (Endpoints, EndpointSlice))
+        )
+
+    @property
+    def sources(self) -> Mapping[ObjectRef, Source]:
+        """Where each object stands; of several with one name, the last."""
+        return {each.ref: each.source for each in self.manifests}
 
     @property
     def unread(self) -> tuple[Unread, ...]:
@@ -65,8 +92,8 @@ class Manifests:
 
     def add_to(self, inventory: Inventory) -> None:
         """Make them the state, a later object of the same name in the place of an earlier one."""
-        for kind, value in self.objects:
-            inventory.apply(kind, value)
+        for each in self.manifests:
+            inventory.apply(each.ref.kind, each.value)
 
 
 def read_paths(paths: Iterable[str], namespace: str = "default") -> Manifests:
@@ -96,7 +123,7 @@ def state_of(manifests: Manifests) -> Inventory:
     return inventory
 
 
-_Item = tuple[str, object] | Unreadable
+_Item = Manifest | Unreadable
 
 
 class _Text(Struct, frozen=True):
@@ -112,6 +139,8 @@ class _Document(Struct, frozen=True):
     file: str
     number: int
     namespace: str
+    lines_before: int
+    text: str
 
     def unreadable(self, field: str, reason: str) -> Unreadable:
         """Say that something in it cannot be read."""
@@ -122,13 +151,13 @@ _BY_KIND: Final = {resource.kind: resource for resource in STORED}
 
 
 def _collect(items: Iterable[_Item]) -> Manifests:
-    objects, unreadable = [], []
+    manifests, unreadable = [], []
     for item in items:
         if isinstance(item, Unreadable):
             unreadable.append(item)
         else:
-            objects.append(item)
-    return Manifests(objects=tuple(objects), unreadable=tuple(unreadable))
+            manifests.append(item)
+    return Manifests(manifests=tuple(manifests), unreadable=tuple(unreadable))
 
 
 def _texts(path: str) -> Iterator[_Text | Unreadable]:
@@ -162,10 +191,10 @@ def _read(text: _Text | Unreadable, namespace: str) -> Iterator[_Item]:
     if isinstance(text, Unreadable):
         yield text
         return
-    for number, (first_line, chunk) in enumerate(_documents(text.content), 1):
-        document = _Document(text.file, number, namespace)
+    for number, (lines_before, chunk) in enumerate(_documents(text.content), 1):
+        document = _Document(text.file, number, namespace, lines_before, chunk)
         try:
-            data = load_document(chunk, first_line)
+            data = load_document(chunk, lines_before)
         except NotYaml as error:
             yield document.unreadable("", str(error))
         else:
@@ -231,6 +260,10 @@ def _read_known(kind: str, data: dict[str, Any], document: _Document, path: str)
     if resource.namespaced and not metadata.get("namespace"):
         data = {**data, "metadata": {**metadata, "namespace": document.namespace}}
     try:
-        return kind, resource.read_plain(data)
+        value = resource.read_plain(data)
     except InvalidObject as error:
         return document.unreadable(f"{path}{error.path}", error.reason)
+    name = metadata.get("name") or metadata["generateName"]
+    ref = ObjectRef(kind, data["metadata"].get("namespace") or "", name)
+    place = source(document.file, document.lines_before, document.text, path)
+    return Manifest(ref, value, place)
