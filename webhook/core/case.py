@@ -82,6 +82,8 @@ class ObjectCase:
         owner = subject.service_name
         self.service: Service | None = inventory.service(self.namespace, owner) if owner else None
         selects = self.service is not None and self.service.has_selector
+        self.selecting = self.service if selects else None
+        """The Service, if it selects the Pods whose endpoints these are."""
         self.ownership = Ownership.SELECTOR if selects else Ownership.MANUAL
         self.is_of_api_servers = (self.namespace, owner) == API_SERVER
         """Whether these are the endpoints of `default/kubernetes`."""
@@ -170,6 +172,8 @@ class AddressCase(Struct, gc=False):
     object: ObjectCase
     part: Part
     listed: ListedAddress
+    target_ref: TargetRef | None
+    """What the writer says the address belongs to."""
     own_pods: tuple[Pod, ...]
     """Live Pods of the object's namespace that hold the address."""
     target_pod: Pod | None
@@ -182,11 +186,6 @@ class AddressCase(Struct, gc=False):
     def text(self) -> str:
         """The address as written."""
         return self.listed.address.text
-
-    @property
-    def target_ref(self) -> TargetRef | None:
-        """What the writer says the address belongs to."""
-        return self.listed.target_ref
 
     def violation(self, message: str, *, detail: str = "", private: str = "") -> Violation:
         """A violation at the address."""
@@ -211,8 +210,9 @@ def address_case(case: ObjectCase, part: Part, listed: ListedAddress) -> Address
     # Usually one Pod of the namespace holds it, and no new tuple is needed.
     if own and (len(own) > 1 or own[0].namespace != namespace):
         own = tuple([pod for pod in own if pod.namespace == namespace])
-    target = _target_pod(case, listed.target_ref)
-    return AddressCase(case, part, listed, own, target, _pod_behind(case, own, target))
+    ref = listed.target_ref
+    target = _target_pod(case, ref)
+    return AddressCase(case, part, listed, ref, own, target, _pod_behind(case, own, target))
 
 
 def _target_pod(case: ObjectCase, ref: TargetRef | None) -> Pod | None:
@@ -227,10 +227,10 @@ def _target_pod(case: ObjectCase, ref: TargetRef | None) -> Pod | None:
 
 
 def _pod_behind(case: ObjectCase, own: tuple[Pod, ...], target: Pod | None) -> Pod | None:
-    service = case.service if case.ownership is Ownership.SELECTOR else None
+    selecting = case.selecting
     first = None
     for pod in own:
-        if service is None or service.selects(pod.labels):
+        if selecting is None or selecting.selects(pod.labels):
             if pod is target:
                 return pod
             if first is None:

@@ -9,7 +9,7 @@ A slice may have 100,000 addresses and 20,000 ports. Their product is never buil
 looked up one by one, and the ports of a part are one value that is compared as a whole.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from webhook.core.objects import Endpoints, EndpointSlice, ListedAddress, Port, TargetRef
@@ -89,26 +89,27 @@ class OldClaims:
 
     def _index(self, facet: Facet | None) -> dict[AddressClaim, tuple[Ports, ...]]:
         index: dict[AddressClaim, dict[Ports, None]] = {}
+        value_of = _FACET_VALUES[facet]
         for part in self._old.parts:
             ports = port_claims(part.ports)
             for listed in part.addresses:
-                index.setdefault(_address_claim(listed, facet), {})[ports] = None
+                claim = _claimed(listed), listed.target_ref, value_of(listed)
+                index.setdefault(claim, {})[ports] = None
         return {claim: tuple(lists) for claim, lists in index.items()}
 
 
 def _address_claim(listed: ListedAddress, facet: Facet | None) -> AddressClaim:
-    address = listed.address.value or listed.address.text
-    return address, listed.target_ref, _facet_value(listed, facet)
+    return _claimed(listed), listed.target_ref, _FACET_VALUES[facet](listed)
 
 
-def _facet_value(listed: ListedAddress, facet: Facet | None) -> str | bool:
-    match facet:
-        case Facet.NODE_NAME:
-            return listed.node_name
-        case Facet.HOSTNAME:
-            return listed.hostname
-        case Facet.READY:
-            return listed.ready
-        case Facet.SPELLING:
-            return listed.address.text
-    return ""
+def _claimed(listed: ListedAddress) -> str:
+    return listed.address.value or listed.address.text
+
+
+_FACET_VALUES: Final[Mapping[Facet | None, Callable[[ListedAddress], str | bool]]] = {
+    None: lambda _: "",
+    Facet.NODE_NAME: lambda listed: listed.node_name,
+    Facet.HOSTNAME: lambda listed: listed.hostname,
+    Facet.READY: lambda listed: listed.ready,
+    Facet.SPELLING: lambda listed: listed.address.text,
+}
