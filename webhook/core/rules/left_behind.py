@@ -87,8 +87,11 @@ def _without_owner(case: ObjectCase) -> Violation | None:
 
 
 def _uid_now(owner: OwnerReference, case: ObjectCase) -> str | None:
-    """The uid of what has the owner's name now; empty if nothing has, None where we cannot say."""
-    if owner.api_version != "v1" or not owner.uid:
+    """The uid of what has the owner's name now; empty if nothing has, None where we cannot say.
+
+    Owners that are neither the Service nor its Endpoints are somebody's own affair.
+    """
+    if owner.api_version != "v1" or owner.name != case.subject.service_name or not owner.uid:
         return None
     if owner.kind == "Service":
         service = case.inventory.service(case.namespace, owner.name)
