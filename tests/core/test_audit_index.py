@@ -22,14 +22,18 @@ from tests.builders import (
     value_of,
 )
 from tests.strategies import IPV4, clusters, law, writes
-from webhook.core.audit_index import AuditIndex
+from webhook.core.audit_index import AuditIndex, ReachIndex
 from webhook.core.inventory import Inventory
 
 BOTH = ["EndpointSlice/web-abcde", "Endpoints/web"]
 
 
-def index(*cluster: Json) -> AuditIndex:
+def about(*cluster: Json) -> AuditIndex:
     return state(*cluster).for_audit
+
+
+def reach(*cluster: Json) -> ReachIndex:
+    return state(*cluster).reach
 
 
 def names(published: Iterable[Any]) -> list[str]:
@@ -37,7 +41,7 @@ def names(published: Iterable[Any]) -> list[str]:
 
 
 def test_what_a_service_publishes_is_found_whether_it_exists_or_not() -> None:
-    asked = index(endpoints(), endpoint_slice(), endpoint_slice(name="no", of_service=None))
+    asked = about(endpoints(), endpoint_slice(), endpoint_slice(name="no", of_service=None))
     assert names(asked.published_of(NAMESPACE, "web")) == [
         "EndpointSlice/web-abcde",
         "Endpoints/web",
@@ -49,8 +53,8 @@ def test_what_a_service_publishes_is_found_whether_it_exists_or_not() -> None:
 def test_an_address_is_found_once_in_each_object_and_inside_translated_forms() -> None:
     twice = endpoints(subset(external("10.0.0.1")), subset(external("10.0.0.1")))
     mapped = endpoint_slice(external_endpoint("64:ff9b::a00:1"), address_type="IPv6")
-    assert len(index(twice).published_at("10.0.0.1")) == 1
-    assert names(index(twice, mapped).published_at("10.0.0.1")) == BOTH
+    assert len(reach(twice).published_at("10.0.0.1")) == 1
+    assert names(reach(twice, mapped).published_at("10.0.0.1")) == BOTH
 
 
 RANGES = {
@@ -66,9 +70,9 @@ RANGES = {
 
 
 def test_addresses_are_found_by_range() -> None:
-    asked = index(endpoints(subset(external("10.0.0.7"))))
+    asked = reach(endpoints(subset(external("10.0.0.7"))))
     assert {cidr: bool(list(asked.published_near(cidr))) for cidr in RANGES} == RANGES
-    six = index(endpoint_slice(external_endpoint("fd00::7"), address_type="IPv6"))
+    six = reach(endpoint_slice(external_endpoint("fd00::7"), address_type="IPv6"))
     assert [bool(list(six.published_near(c))) for c in ("fd00::/56", "fd00::/64", "::/8")] == [
         True,
         True,
@@ -77,7 +81,7 @@ def test_addresses_are_found_by_range() -> None:
 
 
 def test_target_refs_are_found_by_name_in_the_namespace_of_the_object_and_by_uid() -> None:
-    asked = index(
+    asked = reach(
         endpoints(subset(external(targetRef=pod_ref(namespace="rival", uid="x")))),
         endpoint_slice(external_endpoint(targetRef={"kind": "Node", "name": "node-1"})),
     )
@@ -94,7 +98,7 @@ def test_pods_are_found_by_selector_and_by_node() -> None:
         pod("c", labels={"app": "other"}),
         pod("d", namespace="rival"),
     ]
-    asked = index(*pods)
+    asked = about(*pods)
 
     def selected(**selector: str) -> list[str]:
         (chosen,) = [value_of(service(selector=selector))]
@@ -104,7 +108,7 @@ def test_pods_are_found_by_selector_and_by_node() -> None:
     assert selected(app="web", tier="front") == ["b"]
     assert selected(app="nothing") == []
     assert selected() == []
-    assert [each.name for each in asked.pods_on("node-2")] == ["b"]
+    assert [each.name for each in reach(*pods).pods_on("node-2")] == ["b"]
 
 
 STEPS = st.lists(st.tuples(st.booleans(), st.integers(0, 7)), max_size=8)
@@ -116,7 +120,7 @@ def test_the_index_of_a_changing_inventory_is_that_of_its_end(
     cluster: list[Json], published: list[Json], steps: list[tuple[bool, int]]
 ) -> None:
     objects, inventory = [*cluster, *published], Inventory()
-    changing = inventory.for_audit
+    _answers(inventory)
     held: dict[tuple[str, str, str], Json] = {}
     for add, number in [*((True, n) for n in range(len(objects))), *steps]:
         chosen = objects[number % len(objects)]
@@ -127,17 +131,17 @@ def test_the_index_of_a_changing_inventory_is_that_of_its_end(
         else:
             held.pop(key, None)
             inventory.remove(*key)
-    assert _answers(changing) == _answers(index(*held.values()))
+    assert _answers(inventory) == _answers(state(*held.values()))
 
 
-def _answers(asked: AuditIndex) -> list[object]:
-    web = value_of(service())
+def _answers(inventory: Inventory) -> list[object]:
+    about, reach, web = inventory.for_audit, inventory.reach, value_of(service())
     return [
-        names(asked.published_of(NAMESPACE, "web")),
-        [names(asked.published_at(ip)) for ip in IPV4],
-        names(asked.published_near("10.0.0.0/24")),
-        [names(asked.published_for("Pod", NAMESPACE, f"web-{n}")) for n in range(3)],
-        sorted(each.name for each in asked.services_in(NAMESPACE)),
-        sorted(each.name for each in asked.pods_on("node-1")),
-        sorted(each.name for each in asked.pods_of(web)),  # type: ignore[arg-type]
+        names(about.published_of(NAMESPACE, "web")),
+        sorted(each.name for each in about.pods_of(web)),  # type: ignore[arg-type]
+        [names(reach.published_at(ip)) for ip in IPV4],
+        names(reach.published_near("10.0.0.0/24")),
+        [names(reach.published_for("Pod", NAMESPACE, f"web-{n}")) for n in range(3)],
+        sorted(each.name for each in reach.services_in(NAMESPACE)),
+        sorted(each.name for each in reach.pods_on("node-1")),
     ]

@@ -17,7 +17,32 @@ _SHIFT: Final = {"IPv4": 8, "IPv6": 64}
 
 
 class AuditIndex:
-    """Further indexes of the tables of an inventory."""
+    """What an audit asks about a Service."""
+
+    def __init__(
+        self,
+        *,
+        endpoints: Table[Endpoints],
+        endpoint_slices: Table[EndpointSlice],
+        pods: Table[Pod],
+    ) -> None:
+        self._published = Index[Published](_service_key)
+        self._pods = _PodsByLabels()
+        endpoints.add_index(self._published)
+        endpoint_slices.add_index(self._published)
+        pods.add_index(self._pods)
+
+    def published_of(self, namespace: str, service_name: str) -> tuple[Published, ...]:
+        """The Endpoints and EndpointSlices of a Service, whether it exists or not."""
+        return self._published.entries.get(f"{namespace}/{service_name}", ())
+
+    def pods_of(self, service: Service) -> Iterator[Pod]:
+        """The Pods that a Service selects, at whatever stage of their lives."""
+        return self._pods.matching(service.namespace, service.selector or {})
+
+
+class ReachIndex:
+    """What an audit that goes on asks about a change: whom it may concern."""
 
     def __init__(
         self,
@@ -27,23 +52,16 @@ class AuditIndex:
         services: Table[Service],
         pods: Table[Pod],
     ) -> None:
-        self._by_service = Index[Published](_service_key)
         self._by_address = Index[Published](lambda value: _each_once(_values(value)))
         self._by_network = Index[Published](lambda value: _each_once(_networks(value)))
         self._by_target = Index[Published](lambda value: _each_once(_targets(value)))
         self._services = Index[Service](lambda service: (service.namespace,))
         self._pods_on = Index[Pod](lambda pod: (pod.node_name,))
-        self._pods = _PodsByLabels()
-        for index in (self._by_service, self._by_address, self._by_network, self._by_target):
+        for index in (self._by_address, self._by_network, self._by_target):
             endpoints.add_index(index)
             endpoint_slices.add_index(index)
         services.add_index(self._services)
         pods.add_index(self._pods_on)
-        pods.add_index(self._pods)
-
-    def published_of(self, namespace: str, service_name: str) -> tuple[Published, ...]:
-        """The Endpoints and EndpointSlices of a Service, whether it exists or not."""
-        return self._by_service.entries.get(f"{namespace}/{service_name}", ())
 
     def published_at(self, ip: str) -> tuple[Published, ...]:
         """Those that lead to a canonical address, in a translated form included."""
@@ -77,10 +95,6 @@ class AuditIndex:
     def pods_on(self, node_name: str) -> tuple[Pod, ...]:
         """The Pods that were given to a Node, whether it exists or not."""
         return self._pods_on.entries.get(node_name, ())
-
-    def pods_of(self, service: Service) -> Iterator[Pod]:
-        """The Pods that a Service selects, at whatever stage of their lives."""
-        return self._pods.matching(service.namespace, service.selector or {})
 
     def _groups_within(self, network: IPv4Network | IPv6Network) -> Iterator[str]:
         family = f"IPv{network.version}"

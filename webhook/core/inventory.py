@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from webhook.core.addresses import Address
-from webhook.core.audit_index import AuditIndex
+from webhook.core.audit_index import AuditIndex, ReachIndex
 from webhook.core.objects import (
     Endpoints,
     EndpointSlice,
@@ -71,6 +71,13 @@ class Inventory:
         Whoever goes on changing the inventory in other threads asks for it before they start.
         """
         return AuditIndex(
+            endpoints=self.endpoints, endpoint_slices=self.endpoint_slices, pods=self.pods
+        )
+
+    @cached_property
+    def reach(self) -> ReachIndex:
+        """Whom a change concerns; made and kept current like `for_audit`."""
+        return ReachIndex(
             endpoints=self.endpoints,
             endpoint_slices=self.endpoint_slices,
             services=self.services,

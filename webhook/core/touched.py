@@ -30,7 +30,9 @@ def touched(
     """What has to be judged again after an object has changed from `before` to `after` (None where
     there was none, or is none any more); `inventory` has the change already.
 
-    Objects that do not exist may be among it: of those, `judge_ref` says None.
+    Objects that do not exist may be among it: of those, `judge_ref` says None. The indexes that
+    this takes are made with the first call; with changes in other threads, ask for
+    `inventory.reach` and `inventory.for_audit` before.
     """
     versions = [value for value in (before, after) if value is not None]
     if before is not None and before == after:
@@ -62,13 +64,13 @@ def _by_service(versions: Iterable[Service], inventory: Inventory) -> Iterator[O
 
 def _by_pod(versions: Iterable[Pod], inventory: Inventory) -> Iterator[ObjectRef]:
     """Itself, who shares its addresses, who leads to them or means it, and who selects it."""
-    index = inventory.for_audit
+    reach = inventory.reach
     for pod in versions:
         yield _pod_ref(pod)
         yield from (_pod_ref(other) for ip in pod.ips for other in inventory.live_pods_at(ip))
         yield from _leading_to(pod.ips, inventory)
-        yield from _refs(index.published_for("Pod", *pod.key))
-        yield from _refs(index.published_for_uid(pod.uid))
+        yield from _refs(reach.published_for("Pod", *pod.key))
+        yield from _refs(reach.published_for_uid(pod.uid))
         yield from _selecting(pod, inventory)
 
 
@@ -76,14 +78,14 @@ def _by_node(versions: list[Node], inventory: Inventory) -> Iterator[ObjectRef]:
     """Who leads to it or into its Pod ranges or means it; and, if it came or went, who selects the
     Pods on it.
     """
-    index = inventory.for_audit
+    reach = inventory.reach
     for node in versions:
         yield from _leading_to(node.ips, inventory)
-        yield from _refs(index.published_for("Node", "", node.name))
+        yield from _refs(reach.published_for("Node", "", node.name))
     for cidr in reduce(set.symmetric_difference, (set(node.pod_cidrs) for node in versions)):
-        yield from _refs(index.published_near(cidr))
+        yield from _refs(reach.published_near(cidr))
     if not versions[1:]:
-        for pod in index.pods_on(versions[0].name):
+        for pod in reach.pods_on(versions[0].name):
             yield from _selecting(pod, inventory)
 
 
@@ -99,14 +101,14 @@ def _by_binding(versions: Iterable[RoleBinding], inventory: Inventory) -> Iterat
 
 def _selecting(pod: Pod, inventory: Inventory) -> Iterator[ObjectRef]:
     """The Services that select a Pod, and their Endpoints, which are compared with slices."""
-    for service in inventory.for_audit.services_in(pod.namespace):
+    for service in inventory.reach.services_in(pod.namespace):
         if service.selects(pod.labels):
             yield ObjectRef("Service", service.namespace, service.name)
             yield ObjectRef(Endpoints.kind, service.namespace, service.name)
 
 
 def _leading_to(ips: Iterable[str], inventory: Inventory) -> Iterator[ObjectRef]:
-    return (ref for ip in ips for ref in _refs(inventory.for_audit.published_at(ip)))
+    return (ref for ip in ips for ref in _refs(inventory.reach.published_at(ip)))
 
 
 def _refs(published: Iterable[Published]) -> Iterator[ObjectRef]:
