@@ -129,7 +129,8 @@ def test_a_slice_is_told_of_by_the_service_that_it_is_of(
 
 
 def test_what_happens_again_and_again_is_two_events(api: FakeApiServer, started: Started) -> None:
-    writer = started(FAST)
+    # Longer than a hundred denials take, however busy the machine is.
+    writer = started(Pace(window=5.0, between=0.0))
     writer.note(*denied(manual()))
     wait_until(lambda: len(api.events) == 1)
     for _ in range(100):

@@ -62,7 +62,7 @@ def test_every_target_of_make_that_is_shown_exists_and_the_demo_is_the_demo() ->
     assert shown
     for step in shown:
         done = subprocess.run(
-            ["make", "--dry-run", *shlex.split(step.words)[1:]],
+            ["make", "--no-print-directory", "--dry-run", *shlex.split(step.words)[1:]],
             cwd=ROOT,
             capture_output=True,
             text=True,

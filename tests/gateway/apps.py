@@ -99,8 +99,10 @@ def _thread(_environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 
 def _wait(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    """Answer when there is a file of the name given."""
-    while not Path(environ["QUERY_STRING"]).exists():
+    """Answer when there is a file of the name given. Another one beside it says that we wait."""
+    go = Path(environ["QUERY_STRING"])
+    go.with_suffix(f".{threading.get_ident()}").touch()
+    while not go.exists():
         time.sleep(0.01)
     return _answer(start_response, b"waited")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_apiserver import wait_until
 from tests.gateway.apps import LARGE_BYTES
 from tests.gateway.clients import Wire, request
 from tests.gateway_process import GatewayProcess, ServingCertificate
@@ -81,10 +82,14 @@ def test_prompt_answers_go_on_while_every_thread_is_busy(
     gateway: GatewayProcess, wire: Wire, tmp_path: Path
 ) -> None:
     go = tmp_path / "go"
+    wait = request(f"/wait?{go}")
     with ExitStack() as stack:
         busy = [stack.enter_context(Wire(gateway.dial_tls())) for _ in range(5)]
-        for each in busy:
-            each.sock.sendall(request(f"/wait?{go}"))
+        for each in busy[:2]:
+            each.sock.sendall(wait)
+        wait_until(lambda: len(list(tmp_path.glob("go.*"))) == 2)
+        for each in busy[2:]:
+            each.sock.sendall(wait)
         # One is refused: two threads and two places in the queue are taken.
         assert select.select([each.sock for each in busy], [], [], 10)[0]
         assert thread_of(wire, "/prompt/thread") == "MainThread"
