@@ -189,7 +189,7 @@ def test_what_only_the_audit_finds_is_told_apart() -> None:
     assert text(GONE, GONE).endswith(
         f"""
 The audit finds in Endpoints manual:
-  audit EG601 subsets[0].addresses[0].ip: 10.0.0.9 was the address of Pod web-0, which is gone \
+  audit EG601 subsets[0].addresses[0].ip: 10.0.0.9 is listed for Pod web-0, which is gone \
 (now it is of nobody)
        -> {RULES["EG601"].remedy}
 """

@@ -24,7 +24,7 @@ def check(case: AddressCase) -> Violation | None:
     holders = case.object.inventory.live_pods_at(case.listed.address.value)
     now = ", ".join(f"Pod {pod.namespace}/{pod.name}" for pod in holders)
     return case.violation(
-        f"{case.text} was the address of Pod {ref.name}, which {fate}",
+        f"{case.text} is listed for Pod {ref.name}, which {fate}",
         private=f"now it is of {now}" if now else "now it is of nobody",
     )
 
