@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -37,6 +38,7 @@ from tests.e2e.cluster import (
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.test_certificates import Writer
 from tests.e2e.webhook_process import writer
+from webhook.telemetry.catalogue import METRICS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -380,6 +382,14 @@ class TestWatched:
         granted = {right[:3] for right in granted_rights(watched.admin, AUDIT)}
         assert used == granted
         summary.append(f"chart: the audit has {len(granted)} rights and uses all of them")
+
+    def test_a_replica_exports_every_metric(self, watched: Release) -> None:
+        replica = watched.kubelet.replicas[0]
+        host, port = replica.ports[1]
+        with urlopen(f"http://{host}:{port}/metrics") as response:
+            exposed = response.read().decode()
+        types = set(re.findall(r"^# TYPE (endpoints_guard_\S+) (\S+)$", exposed, re.MULTILINE))
+        assert types == {(metric.name, metric.type) for metric in METRICS}
 
     def test_the_webhook_uses_the_right_to_make_events(self, watched: Release) -> None:
         make_it_look_at_everything(watched, "looked-at-again")

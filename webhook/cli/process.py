@@ -78,8 +78,8 @@ class Settings:
         )
 
 
-Start = Callable[[], object]
-"""Something to begin in the worker, after the fork."""
+Start = Callable[[Telemetry], object]
+"""Something to begin in the worker, after the fork; it says how its metrics are read."""
 
 
 def run(settings: Settings) -> int:
@@ -98,7 +98,7 @@ def run(settings: Settings) -> int:
         raise UsageProblem(str(error)) from error
 
 
-def _nothing() -> None:
+def _nothing(_telemetry: Telemetry) -> None:
     """Files and manifests need no thread."""
 
 
@@ -115,7 +115,8 @@ def _state(settings: Settings) -> tuple[State, Start]:
     return FixedState(inventory=inventory), _nothing
 
 
-def _read(cluster: LiveCluster) -> None:
+def _read(cluster: LiveCluster, telemetry: Telemetry) -> None:
+    telemetry.export(partial(readings.of_informers, cluster.informers.status, time.time))
     cluster.start()
     Thread(target=cluster.freeze_when_synced, name="freeze", daemon=True).start()
 
@@ -139,9 +140,11 @@ def _self_managed(settings: Settings) -> tuple[ServingCertificate, timedelta, St
     connected = partial(managed.publisher, settings.kubeconfig, settings.context)
     certificate = first_of_self_managed(connected(), rules, settings.client_ca)
 
-    def rotate() -> None:
+    def rotate(telemetry: Telemetry) -> None:
         # A client of its own: the first one's connections belong to the process before the fork.
-        Rotator(connected(), rules, certificate).start(utc_now)
+        rotator = Rotator(connected(), rules, certificate)
+        telemetry.export(partial(readings.of_rotation, rotator.facts))
+        rotator.start(utc_now)
 
     return certificate, min(READY_MARGIN, rules.serving_lifetime / 20), rotate
 
@@ -172,13 +175,9 @@ class _Parts:
             on_denial=None if events is None else events.note,
         )
         if events is not None:
-            starts = (*starts, events.start)
-            telemetry.export(partial(readings.of_events, events.counts))
+            starts = (*starts, partial(_tell, events))
         telemetry.export(partial(readings.of_certificate, self._certificate))
         telemetry.export(partial(readings.of_policy, self._rules, time.time))
-        if isinstance(self._state, LiveCluster):
-            statuses = self._state.informers.status
-            telemetry.export(partial(readings.of_informers, statuses, time.time))
         judge = Judge(self._state, self._rules.current, telemetry)
         app = create_app(judge, telemetry, self._conditions, settings.client_names)
         return serve(
@@ -193,7 +192,7 @@ class _Parts:
             health_app=create_health_app(telemetry, self._conditions),
             tls_context=self._certificate.context,
             on_listening=_announce,
-            on_worker_start=partial(_start_all, starts),
+            on_worker_start=partial(_start_all, starts, telemetry),
             on_serving=lambda status: telemetry.export(partial(readings.of_port, status)),
             on_drain=self._drain,
         )
@@ -219,9 +218,14 @@ def _events(settings: Settings, state: State) -> EventWriter | None:
     return EventWriter(state.api, socket.gethostname(), utc_now)
 
 
-def _start_all(starts: tuple[Start, ...]) -> None:
+def _tell(events: EventWriter, telemetry: Telemetry) -> None:
+    telemetry.export(partial(readings.of_events, events.counts))
+    events.start()
+
+
+def _start_all(starts: tuple[Start, ...], telemetry: Telemetry) -> None:
     for start in starts:
-        start()
+        start(telemetry)
 
 
 def _policy_condition(rules: PolicySource) -> Condition:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 
+from certs.rotator import RotatorFacts
 from certs.serving import ServingCertificate
 from webhook.cluster.events import EventCounts
 from webhook.cluster.informer import InformerStatus
@@ -54,6 +55,14 @@ def of_certificate(certificate: ServingCertificate) -> Iterator[Reading]:
     ends = facts.certificate.not_after.timestamp() if facts.certificate is not None else 0.0
     yield Reading(catalogue.CERTIFICATE_EXPIRY, ends)
     yield Reading(catalogue.CERTIFICATE_STALE, bool(facts.last_error))
+
+
+def of_rotation(facts: Callable[[], RotatorFacts]) -> Iterator[Reading]:
+    """How certificates that rotate themselves are doing."""
+    found = facts()
+    ends = found.ca_not_after.timestamp() if found.ca_not_after is not None else 0.0
+    yield Reading(catalogue.CA_EXPIRY, ends)
+    yield Reading(catalogue.ROTATION_FAILURES, found.failures)
 
 
 def of_policy(rules: PolicySource, now: Now) -> Iterator[Reading]:

@@ -166,6 +166,17 @@ CERTIFICATE_STALE: Final = Metric(
     "gauge",
     "1 while newer certificate files cannot be used and the last good ones are presented.",
 )
+CA_EXPIRY: Final = Metric(
+    "endpoints_guard_ca_expiry_timestamp_seconds",
+    "gauge",
+    "With `--self-managed-certs`: when the CA ends that signs now.",
+)
+ROTATION_FAILURES: Final = Metric(
+    "endpoints_guard_rotation_failures_total",
+    "counter",
+    "With `--self-managed-certs`: rounds of the rotation that failed, a conflict of replicas or an "
+    "API server that is away included; it tries again within seconds.",
+)
 POLICY_STALE: Final = Metric(
     "endpoints_guard_policy_stale",
     "gauge",
