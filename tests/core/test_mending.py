@@ -202,6 +202,14 @@ def test_the_edit_of_old_clusters_is_mended_where_the_rule_is_written() -> None:
         assert rules == [PODS, {**OLD_RULE, "resources": ["services", "configmaps"]}]
 
 
+def test_a_copy_whose_original_is_gone_is_not_cut_since_a_controller_fills_it() -> None:
+    cluster = (
+        cluster_role("sum", PODS, policy_rule(), aggregates=[{"matchLabels": {"team": "yes"}}]),
+        cluster_role_binding("b", "sum", user()),
+    )
+    assert mending(only_grant(*cluster)).way is Way.LEAVE_BINDING
+
+
 def test_every_part_that_gives_the_right_is_narrowed() -> None:
     labels = {"team": "yes"}
     cluster = (

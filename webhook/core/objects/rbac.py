@@ -76,7 +76,7 @@ class LabelRequirement(Struct, frozen=True, gc=False, omit_defaults=True):
             case "In":
                 return value is not None and value in (self.values or ())
             case "NotIn":
-                return value is None or value not in (self.values or ())
+                return value not in (self.values or ())
             case "Exists":
                 return value is not None
             case "DoesNotExist":
