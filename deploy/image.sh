@@ -5,6 +5,8 @@
 set -eu
 cd "$(dirname -- "$0")/.."
 epoch=$(git log -1 --format=%ct)
+# So that podman and buildah keep the health check.
+export BUILDAH_FORMAT=docker
 revision=$(git rev-parse HEAD)
 for engine in docker podman buildah; do
   if "$engine" info >/dev/null 2>&1; then
