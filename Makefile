@@ -62,10 +62,11 @@ image: $(LINTERS)  ## the image: lint it, install its program as it does, run th
 krew: setup  ## the kubectl plugin for every platform, and its manifest, in dist/krew
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m deploy.krew --output dist/krew
 
-dist: krew  ## all that a release publishes, in dist (TAG=v1.2.3 must be the version of code, chart and changelog)
+dist: setup  ## all that a release publishes, in dist (TAG=v1.2.3 must be the version of code, chart and changelog)
 	$(BIN)/python -m deploy.release --tag $(TAG) --notes dist/notes.md
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m build --no-isolation --outdir dist/python
 	$$($(BIN)/python -m tests.chart.helm) package charts/endpoints-guard --destination dist/chart
+	$(MAKE) --no-print-directory krew
 
 workflows: $(LINTERS)  ## GitHub's workflows: actionlint, zizmor, yamllint
 	$(BIN)/actionlint -shellcheck $(BIN)/shellcheck
