@@ -26,6 +26,7 @@ from tests.fake_apiserver import ALWAYS, FakeApiServer, Fault, wait_until
 from webhook.cluster.api import connect
 from webhook.cluster.events import (
     DISTINCT,
+    LONGEST_NAME,
     NOTE_LIMIT,
     OF_NAMESPACE,
     EventCounts,
@@ -197,6 +198,15 @@ def test_there_is_an_end_to_what_is_remembered(api: FakeApiServer) -> None:
     for number in range(2 * DISTINCT):
         idle.note(*denied(manual(ip="127.0.0.1", namespace=f"n-{number}")))
     assert idle.counts() == EventCounts(written=0, failed=0, dropped=DISTINCT)
+
+
+def test_names_that_no_object_can_have_take_no_memory(api: FakeApiServer) -> None:
+    idle = EventWriter(connect(kubeconfig=api.kubeconfig), "x", lambda: NOON)
+    long = "x" * 100_000
+    idle.note(*denied(manual(long, ip="127.0.0.1", namespace=long)))
+    ((denial, sightings),) = idle._known.items()
+    names = (denial.namespace, denial.service, sightings.name)
+    assert [len(name) for name in names] == [LONGEST_NAME] * 3
 
 
 def test_events_are_not_written_faster_than_the_pace(api: FakeApiServer, started: Started) -> None:

@@ -110,6 +110,18 @@ def test_a_huge_denial_is_a_line_of_a_few_kilobytes(stream: io.StringIO) -> None
     assert len(stream.getvalue()) < 20_000
 
 
+def test_names_that_no_object_can_have_make_no_longer_line(stream: io.StringIO) -> None:
+    """Whoever reaches the port can send them, before any API server has looked."""
+    configure_logging(stream, json=True)
+    long = "x" * 100_000
+    asked = review(endpoints(subset(external("127.0.0.1")), name=long, namespace=long), user=long)
+    asked["request"]["uid"] = long
+    telemetry = ask(asked)
+    assert lines(stream)[0]["verdict"] == "deny"
+    assert len(stream.getvalue()) < 10_000
+    assert all(len(writer) < 2000 for writer in telemetry._ration._writers)
+
+
 MANUAL = endpoints(subset(external("10.0.7.8")), name="manual")
 OF_NOBODY = endpoints(subset(external()), name="nobody-s")
 LOGGED: dict[str, tuple[Json, Policy, Action, list[str]]] = {

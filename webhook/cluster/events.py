@@ -22,13 +22,15 @@ from webhook.cluster.api import ClusterApi
 from webhook.cluster.errors import ClusterUnavailable
 from webhook.cluster.paths import object_path
 from webhook.core.engine import Decision
-from webhook.core.objects import AdmissionRequest, ObjectRef
+from webhook.core.objects import AdmissionRequest
 from webhook.core.rule import Action
 
 CONTROLLER: Final = "endpoints-guard.io/webhook"
 COLLECTION: Final = "/apis/events.k8s.io/v1/events"
 NOTE_LIMIT: Final = 1024
 """Bytes; the API server takes no longer note."""
+LONGEST_NAME: Final = 253
+"""Characters; nothing in Kubernetes has a longer name, whatever is sent to us."""
 DISTINCT: Final = 256
 """Different denials that are remembered at once; what is new beyond that is dropped."""
 OF_NAMESPACE: Final = 16
@@ -66,7 +68,8 @@ class Denial:
 class _Sightings:
     """One denial, and how often it came since it was last told of."""
 
-    ref: ObjectRef
+    name: str
+    """Of the object that was to be written first."""
     due: float
     """A time of `time.monotonic()`."""
     first: datetime | None = None
@@ -98,7 +101,8 @@ def denial_of(request: AdmissionRequest, decision: Decision) -> Denial:
     text = f"endpoints-guard denied a write. Rules broken: {'; '.join(broken)}"
     note = text.encode()[:NOTE_LIMIT].decode(errors="ignore")
     ref, new = request.ref, request.new
-    return Denial(ref.kind, ref.namespace, (new and new.service_name) or ref.name, note)
+    service = (new and new.service_name) or ref.name
+    return Denial(ref.kind, ref.namespace[:LONGEST_NAME], service[:LONGEST_NAME], note)
 
 
 class EventWriter:
@@ -137,7 +141,8 @@ class EventWriter:
                 self._dropped += 1
                 return
             if sightings is None:
-                sightings = self._known[denial] = _Sightings(request.ref, due=monotonic())
+                name = request.ref.name[:LONGEST_NAME]
+                sightings = self._known[denial] = _Sightings(name, due=monotonic())
                 self._changed.notify()
             sightings.first = sightings.first or now
             sightings.last = now
@@ -168,21 +173,21 @@ class EventWriter:
                         del self._known[denial]
                         continue
                     body = self._event(denial, sightings)
-                    self._known[denial] = _Sightings(sightings.ref, due=now + self._pace.window)
+                    self._known[denial] = _Sightings(sightings.name, due=now + self._pace.window)
                     return body
                 soonest = min((s.due for s in self._known.values()), default=None)
                 self._changed.wait(None if soonest is None else max(0.0, soonest - now))
 
     def _event(self, denial: Denial, sightings: _Sightings) -> dict[str, Any]:
         """events.k8s.io/v1 Event."""
-        ref = sightings.ref
+        name = sightings.name
         group_version = "discovery.k8s.io/v1" if denial.kind == "EndpointSlice" else "v1"
         event: dict[str, Any] = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
                 "namespace": denial.namespace,
-                "generateName": f"{ref.name[:200].rstrip('-.')}-",
+                "generateName": f"{name[:200].rstrip('-.')}-",
             },
             "eventTime": _micro_time(sightings.first),
             "type": "Warning",
@@ -190,7 +195,7 @@ class EventWriter:
             "action": "Write",
             "reportingController": CONTROLLER,
             "reportingInstance": self._instance[:128],
-            "regarding": _reference(group_version, denial.kind, denial.namespace, ref.name),
+            "regarding": _reference(group_version, denial.kind, denial.namespace, name),
             "related": _reference("v1", "Service", denial.namespace, denial.service),
             "note": denial.note,
         }

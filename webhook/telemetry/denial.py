@@ -18,18 +18,19 @@ FINDINGS: Final = 20
 ADDRESSES: Final = 20
 """Addresses in one line whose owners are named: the first that findings are about."""
 _TEXT: Final = 512
+_NAME: Final = 253
 
 
 def facts(review: Review, decision: Decision) -> dict[str, Any]:
     """Who wanted what, what was found, and what was known about it."""
     request = review.request
     found = {
-        "uid": review.uid,
+        "uid": short(review.uid, _NAME),
         "kind": request.ref.kind,
-        "namespace": request.ref.namespace,
-        "object": request.ref.name,
+        "namespace": short(request.ref.namespace, _NAME),
+        "object": short(request.ref.name, _NAME),
         "operation": request.operation,
-        "user": request.username,
+        "user": short(request.username, _TEXT),
         "dry_run": request.dry_run,
         "verdict": decision.verdict,
         "reason": decision.reason,

@@ -79,10 +79,10 @@ class Telemetry:
     def _log(self, review: Review, decision: Decision) -> None:
         worst = max(finding.action.severity for finding in decision.findings)
         request = review.request
-        if worst < self._log_from or not self._ration.allows(f"user {request.username}"):
+        who, what = short(request.username), short(str(request.ref))
+        if worst < self._log_from or not self._ration.allows(f"user {who}"):
             return
         level, verb = (logging.INFO, "allowed") if decision.allowed else (logging.WARNING, "denied")
-        who, what = short(request.username), short(str(request.ref))
         LOG.log(level, "%s %s by %s", verb, what, who, extra={"facts": facts(review, decision)})
 
     def _own(self) -> tuple[Reading, ...]:
