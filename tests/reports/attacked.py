@@ -13,17 +13,23 @@ from tests.builders import (
     POLICY,
     Json,
     address,
+    cluster_role,
+    cluster_role_binding,
     endpoint,
     endpoint_slice,
     endpoints,
     external,
     external_endpoint,
+    group,
     manual_service,
     node,
     pod,
     pod_ref,
+    policy_rule,
     port,
+    role_binding,
     service,
+    service_account,
     service_port,
     state,
     subset,
@@ -37,7 +43,15 @@ TEAMS = {"checkout": 1, "search": 2, "catalog": 3, "accounts": 4, "mail": 5}
 
 def cluster() -> tuple[Json, ...]:
     """All of its objects."""
-    parts = (NODES, _healthy(), _foreign(), _infrastructure(), _disagreeing(), _left_over())
+    parts = (
+        NODES,
+        _healthy(),
+        _foreign(),
+        _infrastructure(),
+        _disagreeing(),
+        _left_over(),
+        _granted(),
+    )
     return tuple(each for part in parts for each in part)
 
 
@@ -136,6 +150,19 @@ def _left_over() -> Iterator[Json]:
     yield endpoints(subset(external("203.0.113.9")), name="forgotten", namespace="mail")
     for name in ("left", "right"):
         yield pod(f"twin-{name}", namespace="search", ip="10.0.2.50", labels={"app": "twin"})
+
+
+def _granted() -> Iterator[Json]:
+    """Who may do all of this."""
+    yield cluster_role("endpoints-editor", policy_rule("endpoints"), policy_rule("endpointslices"))
+    yield cluster_role_binding("everybody-edits", "endpoints-editor", group("developers"))
+    yield role_binding(
+        "sandbox-edits",
+        "endpoints-editor",
+        service_account("ci", namespace="sandbox"),
+        namespace="sandbox",
+        kind="ClusterRole",
+    )
 
 
 if __name__ == "__main__":

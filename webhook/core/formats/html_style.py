@@ -101,9 +101,9 @@ fieldset label { color: var(--ink); font-size: .9rem; line-height: 2.1rem; }
 input[type=search], select, form button {
   font: inherit; color: inherit; background: var(--card); border: 1px solid var(--soft);
   border-radius: 6px;
-  padding: .3rem .55rem; min-height: 2.1rem; max-width: 17rem;
+  padding: .3rem .55rem; min-height: 2.1rem; max-width: 12rem;
 }
-input[type=search] { width: 13rem; }
+input[type=search] { width: 12rem; }
 form button { cursor: pointer; }
 output { margin-left: auto; color: var(--soft); font-variant-numeric: tabular-nums; }
 .found { width: 100%; border-collapse: collapse; table-layout: fixed; }
