@@ -175,7 +175,7 @@ def test_an_address_that_stays_with_a_pod_is_never_unfindable(
 ) -> None:
     seen: list[bool] = []
     known = Inventory()
-    known._pods_by_ip.entries = _WatchedDict(lambda: seen.append(bool(known.live_pods_at(ip))))
+    known._pods_by_ip._entries = _WatchedDict(lambda: seen.append(bool(known.live_pods_at(ip))))
     ip = "10.0.0.1"
     for manifest in before:
         known.apply("Pod", value_of(manifest))

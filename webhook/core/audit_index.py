@@ -34,7 +34,7 @@ class AuditIndex:
 
     def published_of(self, namespace: str, service_name: str) -> tuple[Published, ...]:
         """The Endpoints and EndpointSlices of a Service, whether it exists or not."""
-        return self._published.entries.get(f"{namespace}/{service_name}", ())
+        return self._published.at(f"{namespace}/{service_name}")
 
     def pods_of(self, service: Service) -> Iterator[Pod]:
         """The Pods that a Service selects, at whatever stage of their lives."""
@@ -65,7 +65,7 @@ class ReachIndex:
 
     def published_at(self, ip: str) -> tuple[Published, ...]:
         """Those that lead to a canonical address, in a translated form included."""
-        return self._by_address.entries.get(ip, ())
+        return self._by_address.at(ip)
 
     def published_near(self, cidr: str) -> Iterator[Published]:
         """Those that lead to an address within a range, and perhaps a few more.
@@ -78,23 +78,23 @@ class ReachIndex:
         except ValueError:
             return
         for group in self._groups_within(network):
-            yield from self._by_network.entries.get(group, ())
+            yield from self._by_network.at(group)
 
     def published_for(self, kind: str, namespace: str, name: str) -> tuple[Published, ...]:
         """Those of this namespace with a targetRef to an object of this kind and name."""
-        return self._by_target.entries.get(f"{kind}/{namespace}/{name}", ())
+        return self._by_target.at(f"{kind}/{namespace}/{name}")
 
     def published_for_uid(self, uid: str) -> tuple[Published, ...]:
         """Those with a targetRef that gives this uid."""
-        return self._by_target.entries.get(uid, ())
+        return self._by_target.at(uid)
 
     def services_in(self, namespace: str) -> tuple[Service, ...]:
         """The Services of a namespace."""
-        return self._services.entries.get(namespace, ())
+        return self._services.at(namespace)
 
     def pods_on(self, node_name: str) -> tuple[Pod, ...]:
         """The Pods that were given to a Node, whether it exists or not."""
-        return self._pods_on.entries.get(node_name, ())
+        return self._pods_on.at(node_name)
 
     def _groups_within(self, network: IPv4Network | IPv6Network) -> Iterator[str]:
         family = f"IPv{network.version}"
@@ -102,7 +102,7 @@ class ReachIndex:
         if last - first < 1 << _SHIFT[family]:
             yield _group(family, first)
             return
-        for group in tuple(self._by_network.entries):
+        for group in tuple(self._by_network):
             its_family, _, number = group.partition("/")
             if its_family == family and first <= int(number) << _SHIFT[family] <= last:
                 yield group

@@ -41,6 +41,13 @@ class Inventory:
         self._pods_by_uid = Index[Pod](lambda pod: (pod.uid,) if pod.uid else ())
         self._services_by_ip = Index[Service](lambda s: (*s.cluster_ips, *s.public_ips))
         self._nodes_by_ip = Index[Node](lambda node: node.ips)
+        # Asked for every address of every write: a method around them would cost as much again.
+        self.live_pods_at = self._pods_by_ip.at
+        """The Pods that hold a canonical address; a terminal Pod holds none (kubernetes#135593)."""
+        self.nodes_at = self._nodes_by_ip.at
+        """The Nodes that list a canonical address."""
+        self.services_at = self._services_by_ip.at
+        """The Services with this canonical cluster, external or load-balancer address."""
         self._node_ranges = RangeIndex[Node](lambda node: node.pod_cidrs)
         self._api_servers = Index[Endpoints | EndpointSlice](_api_server_addresses)
         self.services = Table[Service](lambda s: (s.namespace, s.name), self._services_by_ip)
@@ -121,7 +128,7 @@ class Inventory:
 
     def pod_with_uid(self, uid: str) -> Pod | None:
         """The Pod of this uid, whatever its name."""
-        return next(iter(self._pods_by_uid.entries.get(uid, ())), None)
+        return next(iter(self._pods_by_uid.at(uid)), None)
 
     def node(self, name: str) -> Node | None:
         """The Node of this name."""
@@ -138,27 +145,15 @@ class Inventory:
         table = self.cluster_role_bindings if wide else self.role_bindings
         return table.objects.get((ref.namespace, ref.name))
 
-    def live_pods_at(self, ip: str) -> tuple[Pod, ...]:
-        """The Pods that hold a canonical address; a terminal Pod holds none (kubernetes#135593)."""
-        return self._pods_by_ip.entries.get(ip, ())
-
-    def nodes_at(self, ip: str) -> tuple[Node, ...]:
-        """The Nodes that list a canonical address."""
-        return self._nodes_by_ip.entries.get(ip, ())
-
     def is_api_server(self, ip: str) -> bool:
         """Whether a canonical address is among the endpoints of `default/kubernetes`."""
-        return ip in self._api_servers.entries
+        return ip in self._api_servers
 
     def in_pod_range(self, address: Address) -> bool:
         """Whether a Node was given a Pod range that holds the address."""
         if address in self._node_ranges.ranges:
             return True
         return self._background is not None and self._background.in_pod_range(address)
-
-    def services_at(self, ip: str) -> tuple[Service, ...]:
-        """The Services with this canonical cluster, external or load-balancer address."""
-        return self._services_by_ip.entries.get(ip, ())
 
 
 def _api_server_addresses(value: Endpoints | EndpointSlice) -> Iterable[str]:

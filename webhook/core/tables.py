@@ -4,7 +4,7 @@ One writer per kind and any number of readers, without a lock: every change is a
 into a dict, and entries of an `Index` are replaced, never mutated (docs/adr/0004).
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 Key = tuple[str, str]
@@ -24,25 +24,42 @@ class Findable(Protocol[Indexed_contra]):
 
 
 class Index(Generic[Value]):
-    """Objects by something that several of them may share, such as an IP address."""
+    """Objects by something that several of them may share, such as an IP address.
+
+    Usually none do: one object is kept as it is, without a tuple of its own for each of 150,000.
+    """
 
     def __init__(self, keys: Callable[[Value], Iterable[str]]) -> None:
         self.keys = keys
-        self.entries: dict[str, tuple[Value, ...]] = {}
+        self._entries: dict[str, Value | tuple[Value, ...]] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._entries
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def at(self, key: str) -> tuple[Value, ...]:
+        """All objects with this key, in the order in which they came."""
+        found = self._entries.get(key)
+        if found is None:
+            return ()
+        return found if isinstance(found, tuple) else (found,)
 
     def add(self, value: Value) -> None:
         """Make it findable."""
         for key in self.keys(value):
-            self.entries[key] = (*self.entries.get(key, ()), value)
+            before = self.at(key)
+            self._entries[key] = (*before, value) if before else value
 
     def discard(self, value: Value) -> None:
         """Make it unfindable again; it must be the very object that was added."""
         for key in self.keys(value):
-            left = tuple(other for other in self.entries.get(key, ()) if other is not value)
+            left = tuple(other for other in self.at(key) if other is not value)
             if left:
-                self.entries[key] = left
+                self._entries[key] = left if len(left) > 1 else left[0]
             else:
-                self.entries.pop(key, None)
+                self._entries.pop(key, None)
 
 
 class Table(Generic[Value]):
@@ -61,7 +78,9 @@ class Table(Generic[Value]):
 
     def apply(self, value: Value) -> None:
         """Add it, or put it in the place of the object with the same namespace and name."""
-        key = self.key(value)
+        self._put(self.key(value), value)
+
+    def _put(self, key: Key, value: Value) -> None:
         before = self.objects.get(key)
         if before is value:
             return
@@ -84,10 +103,11 @@ class Table(Generic[Value]):
         """Make these the only ones (of some namespaces); readers never see fewer than are in
         both.
         """
-        kept = set()
+        gone = set(self.objects)
         for value in values:
-            kept.add(self.key(value))
-            self.apply(value)
-        for key in [key for key in self.objects if key not in kept]:
+            key = self.key(value)
+            gone.discard(key)
+            self._put(key, value)
+        for key in gone:
             if namespaces is None or key[0] in namespaces:
                 self.remove(key)
