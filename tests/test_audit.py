@@ -1,7 +1,11 @@
 """`endpoints-guard audit` as its users type it: flags, files, clusters and exit codes."""
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from tests.builders import (
     pod,
     service,
 )
-from tests.fake_apiserver import ALWAYS, FakeApiServer, Fault
+from tests.fake_apiserver import ALWAYS, FakeApiServer, Fault, wait_until
 from tests.fake_apiserver.state import KINDS
 from webhook.cli import cli
 
@@ -349,5 +353,87 @@ class TestPolicyReports:
         self, flags: tuple[str, ...], complaint: str
     ) -> None:
         result = audit("--write-policy-reports", *flags)
+        assert result.exit_code == 2
+        assert complaint in result.stderr
+
+
+class Process:
+    """`audit --watch` in a process of its own."""
+
+    def __init__(self, server: FakeApiServer, *flags: str) -> None:
+        command = [sys.executable, "-m", "webhook", "audit", "--watch", "--settle", "0.2"]
+        listen = ["--health-listen", "127.0.0.1:0", "--kubeconfig", server.kubeconfig]
+        self._process = subprocess.Popen(
+            [*command, *listen, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self.out, self.err = self._process.stdout, self._process.stderr
+        self.address = json.loads(self.err.readline())["health_listen"]
+
+    def get(self, path: str) -> tuple[int, str]:
+        connection = HTTPConnection(self.address, timeout=20)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+    def end(self) -> int:
+        self._process.send_signal(signal.SIGTERM)
+        code = self._process.wait(30)
+        self.out.close()
+        self.err.close()
+        return code
+
+
+@pytest.fixture
+def going_on(server: FakeApiServer) -> Iterator[Process]:
+    server.state.groups = {"openreports.io/v1alpha1"}
+    process = Process(server, "-o", "json", "--write-policy-reports")
+    yield process
+    process.end()
+
+
+class TestWatch:
+    def test_tells_what_is_new_and_what_is_resolved_and_ends_in_order(
+        self, server: FakeApiServer, going_on: Process
+    ) -> None:
+        first = [json.loads(going_on.out.readline()) for _ in range(2)]
+        assert {(each["event"], each["name"], each["rule"]) for each in first} == {
+            ("new", "db-2", "EG505"),
+            ("new", "cache-1", "EG505"),
+        }
+        server.state.delete(PATHS["EndpointSlice"], "shop", "db-2")
+        gone = json.loads(going_on.out.readline())
+        assert (gone["event"], gone["name"], gone["action"]) == ("resolved", "db-2", "deny")
+        assert going_on.end() == 0
+
+    def test_is_live_and_ready_and_exports_metrics(self, going_on: Process) -> None:
+        for _ in range(2):
+            going_on.out.readline()
+        assert going_on.get("/livez")[0] == 200
+        wait_until(lambda: going_on.get("/readyz")[0] == 200)
+        _, metrics = going_on.get("/metrics")
+        assert 'endpoints_guard_audit_findings{action="deny",rule="EG505"} 2.0' in metrics
+        assert 'endpoints_guard_informer_synced{kind="RoleBinding"} 1.0' in metrics
+        assert "endpoints_guard_requests_total" not in metrics
+        assert "db-2" not in metrics
+
+    def test_keeps_policy_reports_current(self, server: FakeApiServer, going_on: Process) -> None:
+        path = "/apis/openreports.io/v1alpha1/reports"
+        wait_until(lambda: {ns for ns, _ in server.state.objects(path)} == {"shop", "rival"}, 20)
+        assert going_on.end() == 0
+
+    @pytest.mark.parametrize(
+        ("flags", "complaint"),
+        [
+            (("-o", "html"), "-o text or -o json"),
+            (("-o", "text=file"), "-o text or -o json"),
+            (("--context", "a", "--context", "b"), "one cluster"),
+            (("--write-baseline", "known"), "writes no baseline"),
+            (("--state", "."), "--state audits files"),
+        ],
+    )
+    def test_refuses_what_it_cannot_do(self, flags: tuple[str, ...], complaint: str) -> None:
+        result = audit("--watch", *flags)
         assert result.exit_code == 2
         assert complaint in result.stderr

@@ -26,7 +26,7 @@ from webhook.core.engine import (
 )
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.policy import Policy
-from webhook.telemetry import METRICS_TYPE, Telemetry
+from webhook.telemetry import METRICS_TYPE, Exposition, Telemetry
 from webhook.validation import (
     EXPLANATIONS,
     MAX_BODY_BYTES,
@@ -179,7 +179,7 @@ def create_app(
     return app
 
 
-def create_health_app(telemetry: Telemetry, conditions: Conditions) -> Flask:
+def create_health_app(telemetry: Exposition, conditions: Conditions) -> Flask:
     """The application behind the plain port: probes and metrics."""
     app = Flask("endpoints-guard-health", static_folder=None)
 

@@ -24,7 +24,7 @@ from tests.builders import (
 )
 from tests.strategies import law
 from webhook import __version__
-from webhook.cluster.live import INFORMED
+from webhook.cluster.resources import STORED
 from webhook.cluster.state import FixedState
 from webhook.core.policy import Policy
 from webhook.server import Judge, create_app
@@ -186,4 +186,4 @@ def test_a_verdict_is_counted_under_all_of_its_labels() -> None:
 
 def test_every_kind_that_is_watched_is_known_to_the_metrics() -> None:
     for metric in INFORMER_METRICS:
-        assert set(metric.labels["kind"]) == {resource.kind for resource in INFORMED}
+        assert set(metric.labels["kind"]) == {resource.kind for resource in STORED}

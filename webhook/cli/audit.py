@@ -3,23 +3,30 @@
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, NoReturn
 
 import click
+from msgspec import Struct
 
 from webhook.cli.baselines import Baseline, baseline_options
-from webhook.cli.cluster import kubeconfig_option
-from webhook.cli.clusters import Clusters
+from webhook.cli.cluster import connect, kubeconfig_option
+from webhook.cli.clusters import Audited, Clusters
+from webhook.cli.listening import ListenType
 from webhook.cli.policies import policy_option, policy_source
 from webhook.cli.problems import EXIT_UNREAD, UsageProblem
 from webhook.cli.publishing import Publishing, publishing_options
 from webhook.cli.reporting import Reporting, reporting_options
+from webhook.cli.watching import Watching, watch
+from webhook.cluster.audit_watch import AuditWatch
 from webhook.cluster.auditor import SETTLE, Scope
 from webhook.cluster.manifests import read_paths, state_of
 from webhook.cluster.origins import located
+from webhook.cluster.policies import PolicySource
 from webhook.core.audit import audit
 from webhook.core.policy import Policy
 from webhook.core.report import Report
 from webhook.core.rules import RULES
+from webhook.gateway import Listen
 
 
 @click.command()
@@ -70,23 +77,24 @@ from webhook.core.rules import RULES
     metavar="SECONDS",
     help="Before each of the two looks that confirm a finding: how long controllers may need.",
 )
+@click.option(
+    "--watch",
+    "goes_on",
+    is_flag=True,
+    help="Go on until stopped: print what is new and what is resolved, a line each (-o text or "
+    "json), and export metrics.",
+)
+@click.option(
+    "--health-listen",
+    type=ListenType(),
+    default="0.0.0.0:8081",
+    show_default=True,
+    help="With --watch, plain HTTP for probes and metrics: /livez, /readyz, /metrics.",
+)
 @publishing_options
 @baseline_options
 @reporting_options
-def command(
-    *,
-    state_paths: tuple[str, ...],
-    kubeconfig: str | None,
-    contexts: tuple[str, ...],
-    namespaces: tuple[str, ...],
-    wanted: tuple[str, ...],
-    unwanted: tuple[str, ...],
-    policy: Path | None,
-    settle: float,
-    publishing: Publishing,
-    baseline: Baseline,
-    reporting: Reporting,
-) -> None:
+def command(**flags: Any) -> None:
     """Judge everything that a cluster has stored, and say who may write endpoints.
 
     Reads only, unless policy reports are wanted. Every Endpoints and EndpointSlice is judged by the
@@ -99,40 +107,94 @@ def command(
     endpoints-guard audit --context prod --context staging --output html --output-file audit.html
     endpoints-guard audit -n shop --rule foreign-pod --rule EG502
     endpoints-guard audit --baseline known.yaml --fail-on warn
+    endpoints-guard audit --watch --write-policy-reports
     endpoints-guard audit --state snapshot.json
     kubectl get svc,pods,nodes,endpoints,endpointslices -A -o json | endpoints-guard audit --state -
 
     Exit code: 0 nothing to deny, 1 findings, 2 a file could not be read, 3 a cluster or a part of
     it could not; what was judged nevertheless is reported.
     """
-    held = policy_source(policy).current()
-    scope = Scope(
-        rules=_selected(held, wanted, unwanted), namespaces=frozenset(namespaces), settle=settle
-    )
-    published = True
-    if state_paths:
-        if kubeconfig is not None or contexts or publishing.wanted:
-            raise UsageProblem(
-                "--state audits files: leave out --kubeconfig, --context, --write-policy-reports"
-            )
-        report = _of_files(state_paths, held, scope)
+    asked = _Flags(**flags)
+    policies = policy_source(asked.policy)
+    scope = _scope(asked, policies.current())
+    if asked.goes_on:
+        _go_on(asked, scope, policies)
     else:
-        if publishing.wanted and (wanted or unwanted):
-            raise UsageProblem("policy reports say everything: leave out --rule, --exclude-rule")
+        _run_once(asked, scope, policies.current())
+
+
+class _Flags(Struct, frozen=True, kw_only=True):
+    """The flags, by the names that click gives them."""
+
+    state_paths: tuple[str, ...]
+    kubeconfig: str | None
+    contexts: tuple[str, ...]
+    namespaces: tuple[str, ...]
+    wanted: tuple[str, ...]
+    unwanted: tuple[str, ...]
+    policy: Path | None
+    settle: float
+    goes_on: bool
+    health_listen: Listen
+    publishing: Publishing
+    baseline: Baseline
+    reporting: Reporting
+
+
+def _scope(asked: _Flags, policy: Policy) -> Scope:
+    """What is to be judged. Raises `UsageProblem` for flags that exclude each other."""
+    if asked.publishing.wanted and (asked.wanted or asked.unwanted):
+        raise UsageProblem("policy reports say everything: leave out --rule, --exclude-rule")
+    live = asked.kubeconfig is not None or asked.contexts
+    if asked.state_paths and (live or asked.publishing.wanted or asked.goes_on):
+        others = "--kubeconfig, --context, --write-policy-reports, --watch"
+        raise UsageProblem(f"--state audits files: leave out {others}")
+    return Scope(
+        rules=_selected(policy, asked.wanted, asked.unwanted),
+        namespaces=frozenset(asked.namespaces),
+        settle=asked.settle,
+    )
+
+
+def _go_on(asked: _Flags, scope: Scope, policies: PolicySource) -> None:
+    if len(asked.contexts) > 1 or asked.baseline.to is not None:
+        raise UsageProblem("--watch audits one cluster, and writes no baseline")
+    watching = Watching(
+        as_json=_line_format(asked.reporting) == "json",
+        health_listen=asked.health_listen,
+        publishing=asked.publishing,
+        namespaces=scope.namespaces,
+    )
+    api = connect(asked.kubeconfig, next(iter(asked.contexts), None), connections=12)
+    audit_watch = AuditWatch(api, policies.current, scope, known=asked.baseline.known)
+    watch(api, audit_watch, policies, watching)
+
+
+def _run_once(asked: _Flags, scope: Scope, policy: Policy) -> NoReturn:
+    if asked.state_paths:
+        audited = [Audited(report=_of_files(asked.state_paths, policy, scope))]
+    else:
         clusters = Clusters(
-            kubeconfig=kubeconfig,
-            contexts=contexts,
-            policy=held,
+            kubeconfig=asked.kubeconfig,
+            contexts=asked.contexts,
+            policy=policy,
             scope=scope,
-            publishing=publishing,
-            known=baseline.known,
+            publishing=asked.publishing,
+            known=asked.baseline.known,
         )
-        audited = tuple(clusters.audited())
-        published = all(each.published for each in audited)
-        report = _merged(each.report for each in audited)
-    report = baseline.applied(report, scope)
-    reporting.write(report, "audit")
-    sys.exit(reporting.exit_code(report) if published else EXIT_UNREAD)
+        audited = list(clusters.audited())
+    report = asked.baseline.applied(_merged(each.report for each in audited), scope)
+    asked.reporting.write(report, "audit")
+    complete = all(each.published for each in audited)
+    sys.exit(asked.reporting.exit_code(report) if complete else EXIT_UNREAD)
+
+
+def _line_format(reporting: Reporting) -> str:
+    """The format in which news are told."""
+    (output, *more) = reporting.outputs
+    if more or output.file is not None or output.format not in ("text", "json"):
+        raise UsageProblem("--watch prints lines: -o text or -o json, and no file")
+    return output.format
 
 
 def _selected(policy: Policy, wanted: Iterable[str], unwanted: Iterable[str]) -> frozenset[str]:
@@ -167,5 +229,6 @@ def _merged(reports: Iterable[Report]) -> Report:
     every = tuple(reports)
     return Report(
         objects=tuple(judged for report in every for judged in report.objects),
+        unreadable=tuple(part for report in every for part in report.unreadable),
         unjudged=tuple(part for report in every for part in report.unjudged),
     )

@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterator
+from time import monotonic
 
 from certs.rotator import RotatorFacts
 from certs.serving import ServingCertificate
+from webhook.cluster.audit_watch import Numbers
 from webhook.cluster.events import EventCounts
 from webhook.cluster.informer import InformerStatus
 from webhook.cluster.policies import PolicySource
@@ -73,3 +75,16 @@ def of_policy(rules: PolicySource, now: Now) -> Iterator[Reading]:
     yield Reading(catalogue.POLICY_LOADS, facts.loads, ("success",))
     yield Reading(catalogue.POLICY_LOADS, facts.failures, ("failure",))
     yield Reading(catalogue.POLICY_LOADED, now() - rules.age())
+
+
+def of_audit(numbers: Callable[[], Numbers], now: Now) -> Iterator[Reading]:
+    """What an audit that goes on finds, and how it is going."""
+    found = numbers()
+    for (rule, action), count in found.findings.items():
+        yield Reading(catalogue.AUDIT_FINDINGS, count, (rule, action))
+    last = 0.0 if math.isinf(found.last_run) else now() - (monotonic() - found.last_run)
+    yield Reading(catalogue.AUDIT_SUSPECTS, found.suspects)
+    yield Reading(catalogue.AUDIT_JUDGED, found.objects_judged)
+    yield Reading(catalogue.AUDIT_FULL_RUNS, found.full_runs)
+    yield Reading(catalogue.AUDIT_LAST_RUN, last)
+    yield Reading(catalogue.AUDIT_DURATION, found.seconds)

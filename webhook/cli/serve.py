@@ -8,38 +8,22 @@ import click
 
 from webhook.cli.certificates import lifetime_options, object_options
 from webhook.cli.cluster import cluster_options
+from webhook.cli.listening import ListenType
 from webhook.cli.policies import policy_option
 from webhook.cli.process import Settings, run
-from webhook.gateway import Listen
-
-
-class _Listen(click.ParamType[Listen]):
-    """HOST:PORT."""
-
-    name = "HOST:PORT"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Listen:
-        if isinstance(value, Listen):
-            return value
-        try:
-            return Listen.parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
 
 
 @click.command()
 @click.option(
     "--listen",
-    type=_Listen(),
+    type=ListenType(),
     default="0.0.0.0:8443",
     show_default=True,
     help="Where the API server calls, over TLS: POST /validate.",
 )
 @click.option(
     "--health-listen",
-    type=_Listen(),
+    type=ListenType(),
     default="0.0.0.0:8081",
     show_default=True,
     help="Plain HTTP for probes and metrics: /livez, /readyz, /metrics.",

@@ -9,7 +9,16 @@ What it does not do: HTTP/2, chunked requests (411), responses that are streamed
 together in memory first).
 """
 
+from webhook.gateway.plain import serve_plain
 from webhook.gateway.process import serve
 from webhook.gateway.settings import GatewaySettings, Limits, Listen, ListenError, PortStatus
 
-__all__ = ["GatewaySettings", "Limits", "Listen", "ListenError", "PortStatus", "serve"]
+__all__ = [
+    "GatewaySettings",
+    "Limits",
+    "Listen",
+    "ListenError",
+    "PortStatus",
+    "serve",
+    "serve_plain",
+]

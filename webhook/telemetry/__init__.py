@@ -2,13 +2,15 @@
 
 `catalogue` says which metrics there are; `counters` counts what requests come to; `scrape` reads
 everything else at the moment when Prometheus asks; `lines` and `ration` are the log's form and its
-limit; `denial` says what a denial rested on. `Telemetry` is all of it, for one process.
+limit; `denial` says what a denial rested on. `Telemetry` is all of it, for one process that serves;
+`Exposition` are the metrics alone.
 
 Labels have few values only: never a namespace, a name or a user. Log lines never hold a token, a
 header, an annotation or a whole object.
 """
 
+from webhook.telemetry.exposition import METRICS_TYPE, Exposition
 from webhook.telemetry.lines import LOG, configure_logging
-from webhook.telemetry.process import METRICS_TYPE, Telemetry
+from webhook.telemetry.process import Telemetry
 
-__all__ = ["LOG", "METRICS_TYPE", "Telemetry", "configure_logging"]
+__all__ = ["LOG", "METRICS_TYPE", "Exposition", "Telemetry", "configure_logging"]

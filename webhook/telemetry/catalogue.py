@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 
 from webhook.core.engine import Obstacle, Reason, Verdict
 from webhook.core.objects.request import Operation
-from webhook.core.rule import Action
+from webhook.core.rule import ENDPOINT_KINDS, Action
 from webhook.core.rules import RULES
 
 Labels = Mapping[str, tuple[str, ...]]
@@ -29,7 +29,9 @@ class Metric:
     """Each label with everything that it can be; empty for a version, of which there is one."""
 
 
-_INFORMERS: Final[Labels] = {"kind": ("EndpointSlice", "Node", "Pod", "Service")}
+_INFORMERS: Final[Labels] = {
+    "kind": (*ENDPOINT_KINDS, "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding")
+}
 _RULES: Final = tuple(code for code, rule in RULES.items() if not rule.stored_only)
 _RESULT: Final[Labels] = {"result": ("success", "failure")}
 
@@ -190,6 +192,37 @@ POLICY_LOADED: Final = Metric(
     "gauge",
     "When the policy in force was loaded.",
 )
+AUDIT_FINDINGS: Final = Metric(
+    "endpoints_guard_audit_findings",
+    "gauge",
+    "What an audit with --watch finds wrong now.",
+    {"rule": tuple(RULES), "action": tuple(a for a in Action if a is not Action.OFF)},
+)
+AUDIT_SUSPECTS: Final = Metric(
+    "endpoints_guard_audit_unconfirmed_findings",
+    "gauge",
+    "Findings that have not lasted long enough to be told, or cannot be confirmed.",
+)
+AUDIT_JUDGED: Final = Metric(
+    "endpoints_guard_audit_objects_judged_total",
+    "counter",
+    "Objects judged by the audit, each as often as it was.",
+)
+AUDIT_FULL_RUNS: Final = Metric(
+    "endpoints_guard_audit_full_runs_total",
+    "counter",
+    "Times that everything was judged: at the start, and when the policy has changed.",
+)
+AUDIT_LAST_RUN: Final = Metric(
+    "endpoints_guard_audit_last_run_timestamp_seconds",
+    "gauge",
+    "When the audit last judged something; 0 if never. In a quiet cluster that may be long ago.",
+)
+AUDIT_DURATION: Final = Metric(
+    "endpoints_guard_audit_last_run_duration_seconds",
+    "gauge",
+    "Time that it took then, second looks included.",
+)
 BUILD_INFO: Final = Metric(
     "endpoints_guard_build_info",
     "gauge",
@@ -216,8 +249,9 @@ _HEAD: Final = (
     "",
     "Made by `make docs` from `webhook/telemetry/catalogue.py`: edit that, not this.",
     "",
-    "`serve` exports them at `/metrics` of its plain port, together with the `process_` metrics",
-    "that Prometheus clients usually have. Whatever callers send, a label has no value but these.",
+    "`serve` exports them at `/metrics` of its plain port, and `audit --watch` those of informers,",
+    "policy and audit, together with the `process_` metrics that Prometheus clients usually have.",
+    "Whatever callers send, a label has no value but these.",
     "",
     "| metric | type | labels | what it says |",
     "| --- | --- | --- | --- |",

@@ -1,13 +1,8 @@
 """What one process has done: the metrics, and a line in the log where somebody should know."""
 
 import logging
-import platform
 from collections.abc import Callable
-from typing import Final
 
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-
-from webhook import __version__
 from webhook.core.admission import Review
 from webhook.core.engine import Decision, Indeterminate
 from webhook.core.objects import AdmissionRequest
@@ -15,16 +10,15 @@ from webhook.core.rule import Action
 from webhook.telemetry import catalogue
 from webhook.telemetry.counters import Counters
 from webhook.telemetry.denial import facts
+from webhook.telemetry.exposition import Exposition
 from webhook.telemetry.lines import LOG, short
 from webhook.telemetry.ration import Ration
-from webhook.telemetry.scrape import Reading, Scraped, Source
+from webhook.telemetry.scrape import Reading
 
 OnDenial = Callable[[AdmissionRequest, Decision], None]
 
-METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-
-class Telemetry:
+class Telemetry(Exposition):
     """The metrics and the log of one process."""
 
     def __init__(
@@ -34,22 +28,11 @@ class Telemetry:
         of every denied write, by the thread that answers it.
         """
         self._on_denial = on_denial
-        self.registry = CollectorRegistry()
+        super().__init__()
         self._counters = Counters(self.registry)
         self._log_from = log_findings.severity
         self._ration = Ration(_tell_of_suppressed)
-        self._scraped = Scraped()
-        self.registry.register(self._scraped)
-        ProcessCollector(registry=self.registry)
         self.export(self._own)
-
-    def export(self, source: Source) -> None:
-        """Ask this source, too, whenever Prometheus asks."""
-        self._scraped.add(source)
-
-    def exposition(self) -> bytes:
-        """Everything, in Prometheus' text format."""
-        return generate_latest(self.registry)
 
     def decided(self, review: Review, decision: Decision, seconds: float) -> None:
         """Count an answer; log it when it denies, or has findings that are to be logged."""
@@ -86,11 +69,7 @@ class Telemetry:
         LOG.log(level, "%s %s by %s", verb, what, who, extra={"facts": facts(review, decision)})
 
     def _own(self) -> tuple[Reading, ...]:
-        labels = (__version__, platform.python_version())
-        return (
-            Reading(catalogue.BUILD_INFO, 1, labels),
-            Reading(catalogue.LOG_SUPPRESSED, self._ration.suppressed),
-        )
+        return (Reading(catalogue.LOG_SUPPRESSED, self._ration.suppressed),)
 
 
 def _tell_of_suppressed(count: int) -> None:
