@@ -98,7 +98,7 @@ HOSTILE = {
 
 def hostile(text: str) -> Report:
     """A report that says this text wherever somebody else may have chosen it."""
-    violation = Violation(text, text, text)
+    violation = Violation(text, text, text, command=text)
     findings = tuple(finding("EG302", action, violation) for action in Action if action.severity)
     ref = ObjectRef("Endpoints", text, text)
     return Report(

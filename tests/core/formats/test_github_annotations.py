@@ -71,5 +71,6 @@ def test_characters_with_a_meaning_are_escaped() -> None:
     assert line == (
         "::error file=50%25%3A a%2C b%3A%3Ac,line=1,title=EG302 target-ref-namespace::"
         "50%25: a, b::c: Endpoints 50%25: a, b::c/50%25: a, b::c 50%25: a, b::c: "
-        f"50%25: a, b::c (50%25: a, b::c)%0A{RULES['EG302'].remedy}"
+        "50%25: a, b::c (50%25: a, b::c); to mend it, run: 50%25: a, b::c"
+        f"%0A{RULES['EG302'].remedy}"
     )

@@ -1,5 +1,7 @@
 """Markdown as GitHub renders it."""
 
+from collections.abc import Iterator
+
 import pytest
 from markdown_it import MarkdownIt
 
@@ -12,10 +14,14 @@ from tests.core.formats.samples import (
     EMPTY,
     FROM_FILE,
     HOSTILE,
+    finding,
     hostile,
+    judged,
 )
+from webhook.core.engine import Verdict
 from webhook.core.formats.markdown import render
 from webhook.core.report import Report
+from webhook.core.rule import Action, Violation
 from webhook.core.rules import RULES
 
 PAGE = "https://github.com/endpoints-guard/endpoints-guard/blob/main/docs/rules.md"
@@ -71,25 +77,39 @@ def test_the_worst_namespace_of_all_clusters_comes_first_and_what_was_not_read_l
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
 def test_what_others_wrote_is_no_markup(text: str) -> None:
-    """No HTML but the line break, no link but those to the rules, no picture, no emphasis."""
+    """No HTML but line breaks and code, no link but those to the rules, no picture, no emphasis."""
     made = render(hostile(text), AUDIT)
     allowed = {"text", "text_special", "link_open", "link_close", "html_inline"}
     for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(made):
         for child in token.children or []:
             assert child.type in allowed
-            assert child.type != "html_inline" or child.content == "<br>"
+            assert child.type != "html_inline" or child.content in ("<br>", "<code>", "</code>")
             assert child.type != "link_open" or str(child.attrs["href"]).startswith(PAGE)
     assert len([row for row in cells(made) if row[0].endswith("deny")]) == 2
 
 
 @pytest.mark.parametrize("text", ["@octocat", "see #1", "http://evil.example", "www.evil.example"])
 def test_github_makes_neither_mention_nor_link_of_it(text: str) -> None:
-    """It looks for them in what is left when the markup is gone."""
-    shown = "".join("".join(row) for row in _raw_cells(render(hostile(text), CHECK)))
+    """It looks for them in what is left when the markup is gone, code excepted."""
+    shown = "".join(_texts(render(hostile(text), CHECK)))
     assert not [each for each in ("@o", "#1", "://", "www.") if each in shown]
 
 
-def _raw_cells(document: str) -> list[str]:
-    tokens = MarkdownIt("commonmark").enable("table").parse(document)
-    children = [child for token in tokens for child in token.children or []]
-    return [child.content for child in children if child.type.startswith("text")]
+def _texts(document: str) -> Iterator[str]:
+    in_code = False
+    for token in MarkdownIt("commonmark", {"html": True}).enable("table").parse(document):
+        for child in token.children or []:
+            if child.type == "html_inline":
+                in_code = child.content == "<code>"
+            elif child.type.startswith("text") and not in_code:
+                yield child.content
+
+
+def test_a_command_can_be_copied_as_it_is() -> None:
+    command = "kubectl delete clusterrolebinding -- 'a|b@c www.d <e> `f` https://g'"
+    violation = Violation("subjects[0]", "it may write", command=command)
+    its = finding("EG604", Action.AUDIT, violation)
+    report = Report(objects=(judged("web", Verdict.ALLOW, its),))
+    row = list(cells(render(report, AUDIT)))[-1]
+    assert row[4] == f"it may write{command}"
+    assert "\u200b" not in render(report, AUDIT)

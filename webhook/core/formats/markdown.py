@@ -16,8 +16,8 @@ from webhook.core.formats.wording import (
     help_page,
     left_out,
     problem,
-    sentence,
     shown,
+    statement,
 )
 from webhook.core.report import Judged, Report
 from webhook.core.rule import Rule
@@ -84,7 +84,7 @@ def _row(judged: Judged, finding: Finding) -> str:
         _link(finding.rule),
         f"{ref.kind} {_text(ref.name)}{place}",
         _text(field),
-        _text(sentence(finding)),
+        _text(statement(finding)) + _command(finding.violation.command),
     )
     return f"| {' | '.join(cells)} |"
 
@@ -100,6 +100,11 @@ def _unread(report: Report) -> Iterator[str]:
 
 def _link(rule: Rule) -> str:
     return f"[{rule.code} {rule.slug}]({help_page(rule)})"
+
+
+def _command(command: str) -> str:
+    """In code GitHub makes no mention of anything, and nothing invisible is in what is copied."""
+    return f"<br><code>{_MARKUP.sub(_escaped, shown(command))}</code>" if command else ""
 
 
 def _text(text: str) -> str:
