@@ -19,7 +19,15 @@ import pytest
 from msgspec import structs
 
 from tests.e2e.api import Api, Json, path
-from tests.e2e.attack import RIVAL, SHOP, Scene, attack, peace
+from tests.e2e.attack import (
+    METADATA_ADDRESS,
+    RIVAL,
+    SHOP,
+    Scene,
+    attack,
+    peace,
+    slice_for,
+)
 from tests.e2e.cluster import NODES, Namespace, eventually, node, pod, service
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.report_crds import OPEN_REPORTS, POLICY_REPORTS
@@ -27,7 +35,7 @@ from tests.e2e.webhook_process import grant
 from webhook.cli.reporting import FORMATS
 from webhook.cluster.api import connect
 from webhook.cluster.auditor import Auditor, Scope
-from webhook.cluster.permissions import AUDIT, REPORTS, Permission
+from webhook.cluster.permissions import AUDIT, AUDIT_WATCH, REPORTS, Permission
 from webhook.core.policy import Policy
 from webhook.core.report import Judged, Report
 
@@ -216,6 +224,43 @@ def test_a_baseline_hides_it(
     assert audit.found == set()
     assert audit.report["summary"]["hidden"] >= len(expected)
     assert audit.stderr == ""
+
+
+class TestWatch:
+    def test_tells_the_attack_and_nothing_that_comes_and_goes(
+        self, plane: ControlPlane, admin: Api, scene: Scene, expected: frozenset[tuple[str, str]]
+    ) -> None:
+        kubeconfig = allowed(plane, admin, "watcher", AUDIT_WATCH)
+        with churn(scene.shop), watching(kubeconfig) as lines:
+            found = {_told(next(lines)) for _ in range(len(expected))}
+            assert found == {("new", *each) for each in expected}
+            scene.shop.delete("EndpointSlice", "cloud-1").must()
+            assert _told(next(lines)) == ("resolved", "EndpointSlice/shop/cloud-1", "EG505")
+            scene.shop.create(slice_for("cloud", "cloud-1", {"addresses": [METADATA_ADDRESS]}))
+            assert _told(next(lines)) == ("new", "EndpointSlice/shop/cloud-1", "EG505")
+
+
+@contextmanager
+def watching(kubeconfig: Path) -> Iterator[Iterator[Json]]:
+    """What `audit --watch` tells, until it is told to end."""
+    flags = ("--watch", "--settle", "3", "-o", "json", "--health-listen", "127.0.0.1:0")
+    process = subprocess.Popen(
+        (sys.executable, "-m", "webhook", "audit", *flags),
+        env={**os.environ, "KUBECONFIG": str(kubeconfig)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        yield map(json.loads, process.stdout)
+        process.terminate()
+        # Whatever it tells besides what was asked for is one finding too many.
+        assert [json.loads(line) for line in process.stdout] == []
+        assert process.wait(30) == 0
+
+
+def _told(news: Json) -> tuple[str, str, str]:
+    return news["event"], _ref(news), news["rule"]
 
 
 class TestAnApiServerThatIsKilled:

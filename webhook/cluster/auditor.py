@@ -114,7 +114,7 @@ class Auditor:
             gap = gaps.get(resource.kind)
             if gap is not None:
                 lost = [c for c in self._scope.rules - set(sound) if _rests(c, resource)]
-                rules = f"; not judged: {', '.join(sorted(lost))}" if lost else ""
+                rules = f"; rules left out: {', '.join(sorted(lost))}" if lost else ""
                 yield Unjudged(cluster="", what=resource.kind, reason=f"{gap}{rules}")
 
 
