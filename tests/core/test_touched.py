@@ -17,6 +17,7 @@ from tests.builders import (
     group,
     node,
     pod,
+    pod_ref,
     policy_rule,
     role,
     role_binding,
@@ -114,6 +115,17 @@ api_servers = st.sampled_from((*IPV4, *ELSEWHERE)).map(
 )
 
 
+meant = st.one_of(
+    st.sampled_from(["node-1", "node-2"]).map(lambda name: {"kind": "Node", "name": name}),
+    st.just(pod_ref(name="gone", uid="another")),
+)
+of_no_service = st.builds(
+    lambda ip, ref: endpoints(subset(external(ip, targetRef=ref)), name="nobodys"),
+    st.sampled_from(["192.168.0.1", "10.0.0.1"]),
+    meant,
+)
+
+
 @st.composite
 def kept(draw: st.DrawFn) -> Json:
     """One of the objects that controllers would keep for some Service, Pods and Endpoints."""
@@ -157,6 +169,7 @@ objects = st.one_of(
     plain_pods,
     many_pods().filter(bool).map(lambda pods: pods[0]),
     changing_nodes,
+    of_no_service,
     api_servers,
     written_endpoints,
     kept(),

@@ -60,6 +60,8 @@ def judge_ref(ref: ObjectRef, inventory: Inventory, policy: Policy) -> Judged | 
     found = _JUDGES[ref.kind](ref, inventory, policy)
     if found is None:
         return None
+    if not found and ref.kind not in _PUBLISHED:
+        return Judged(ref=ref, verdict=Verdict.ALLOW, findings=())
     subject = inventory.published(ref) if ref.kind in _PUBLISHED else None
     request = AdmissionRequest(ref=ref, new=subject)
     service_name = subject.service_name if subject is not None else ""

@@ -194,11 +194,13 @@ def judge(
 
 def judge_stored(rules: Active, case: object) -> tuple[Finding, ...]:
     """Everything that is wrong with what is stored beside endpoints, by the rules for its kind."""
+    asked = ((rule, action, check(case)) for rule, check, action in rules)
+    violations = [(rule, action, said) for rule, action, said in asked if said is not None]
+    if not violations:
+        return ()
     judgement = _Judgement(None)
-    for rule, check, action in rules:
-        violation = check(case)
-        if violation is not None:
-            judgement.add(Finding(rule, action, violation))
+    for rule, action, violation in violations:
+        judgement.add(Finding(rule, action, violation))
     return judgement.findings()
 
 

@@ -15,23 +15,28 @@ from webhook.core.stored_case import PodCase
 
 
 def check(case: PodCase) -> Violation | None:
-    if not _holds_alone(case.pod):
-        return None
     for index, ip in enumerate(case.pod.ips):
-        others = [
-            f"Pod {pod.namespace}/{pod.name}"
-            for pod in case.inventory.live_pods_at(ip)
-            if pod.key != case.pod.key and _holds_alone(pod)
-        ]
+        holders = case.inventory.live_pods_at(ip)
+        others = _others(case.pod, holders) if len(holders) > 1 else ""
         if others:
-            message = f"{ip} is the address of another live Pod as well"
-            holders = f"{', '.join(sorted(others))} has it, too"
-            field = f"status.podIPs[{index}].ip"
-            return Violation(field, message, private=holders, subject=ip)
+            return Violation(
+                f"status.podIPs[{index}].ip",
+                f"{ip} is the address of another live Pod as well",
+                private=f"{others} has it, too",
+                subject=ip,
+            )
     return None
 
 
-def _holds_alone(pod: Pod) -> bool:
+def _others(pod: Pod, holders: tuple[Pod, ...]) -> str:
+    """Who else has an address that a Pod should have alone."""
+    if not _has_its_own(pod):
+        return ""
+    others = (each for each in holders if each.key != pod.key and _has_its_own(each))
+    return ", ".join(sorted(f"Pod {each.namespace}/{each.name}" for each in others))
+
+
+def _has_its_own(pod: Pod) -> bool:
     return not (pod.host_network or pod.terminal or pod.deleting)
 
 

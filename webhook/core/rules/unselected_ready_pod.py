@@ -42,10 +42,9 @@ def _left_out(case: ServiceCase) -> Iterator[Pod]:
         return
     listed = listed_in(*published)
     for pod in index.pods_of(service):
-        if pod.ready and not pod.deleting:
+        if pod.ready and not pod.deleting and listed.isdisjoint(pod.ips):
             in_one = (in_endpoints(pod, service),)
-            expected = in_slices(pod, service, case.inventory) if by_slices else in_one
-            if any(expected) and listed.isdisjoint(expected):
+            if any(in_slices(pod, service, case.inventory) if by_slices else in_one):
                 yield pod
 
 
