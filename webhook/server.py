@@ -22,6 +22,7 @@ from webhook.core.engine import (
     can_be_overridden,
     decide_by_request,
     decide_by_state,
+    decide_if_faultless,
     overridden,
 )
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
@@ -57,8 +58,7 @@ class Judge:
         known = self._state.known()
         if isinstance(known, Indeterminate):
             return None
-        first = decide_by_state(asked, known, policy)
-        return None if first.findings else first
+        return decide_if_faultless(asked, known, policy)
 
     def decide(self, asked: AdmissionRequest, deadline: float) -> Decision | Indeterminate:
         """The answer, or why there is none before `deadline` (of `time.monotonic`)."""

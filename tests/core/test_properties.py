@@ -16,6 +16,7 @@ from tests.builders import (
     body,
     findings,
     pod,
+    request,
     review,
     said,
     state,
@@ -35,7 +36,8 @@ from tests.strategies import (
 from webhook.cli.check import judge_manifests
 from webhook.cluster.manifests import Manifests, read_text
 from webhook.cluster.state import FixedState
-from webhook.core.policy import Policy
+from webhook.core.engine import decide_by_state, decide_if_faultless
+from webhook.core.policy import Policy, parse_policy
 from webhook.server import Judge, create_app
 from webhook.telemetry import Telemetry
 
@@ -140,3 +142,18 @@ def test_check_says_what_admission_says(cluster: list[Json], write: Json, old: J
 
     denied = {f"{f.rule.code} {f.violation.field}" for f in judged.findings if f.action == "deny"}
     assert (allowed, causes) == (judged.verdict != "deny", denied)
+
+
+@law
+@given(clusters(), writes, writes | st.none(), st.sampled_from(["", "EG201", "EG101"]))
+def test_a_write_is_faultless_exactly_if_nothing_is_found(
+    cluster: list[Json], write: Json, old: Json | None, exempt: str
+) -> None:
+    exemption = {"reason": "a test", "users": ["alice"], "rules": [exempt]}
+    policy = parse_policy({"exemptions": [exemption] if exempt else []})
+    known = state(*cluster)
+    before = old if old is not None and old["kind"] == write["kind"] else None
+    asked = request(write, before)
+    decision = decide_by_state(asked, known, policy)
+    expected = None if decision.findings else decision
+    assert decide_if_faultless(asked, known, policy) == expected

@@ -4,6 +4,7 @@ Admission, `check` and `audit` all end up in `judge`; they differ in what they d
 so they cannot disagree about an object.
 """
 
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
 from msgspec import Struct, structs
@@ -130,21 +131,29 @@ def decide_by_state(request: AdmissionRequest, inventory: Inventory, policy: Pol
     """The answer to a write that `decide_by_request` leaves open."""
     if request.new is None:
         return Decision(Reason.NOTHING_WRITTEN)
-    old = request.old
-    if old is not None and starts_afresh(request.new, old):
-        old = None
-    found = judge(request.new, inventory, policy, old=old, writer=request.username)
-    return Decision(Reason.JUDGED, without_exempt(found, request, policy))
+    found = _found_in_write(request, request.new, inventory, policy)
+    return Decision(Reason.JUDGED, _gravest_first(found))
+
+
+def decide_if_faultless(
+    request: AdmissionRequest, inventory: Inventory, policy: Policy
+) -> Decision | None:
+    """The same answer where nothing is wrong; None as soon as something is.
+
+    So a write that is full of violations takes no longer than one that has none.
+    """
+    if request.new is None:
+        return Decision(Reason.NOTHING_WRITTEN)
+    found = _found_in_write(request, request.new, inventory, policy)
+    return Decision(Reason.JUDGED) if next(found, None) is None else None
 
 
 def without_exempt(
-    found: tuple[Finding, ...], request: AdmissionRequest, policy: Policy
-) -> tuple[Finding, ...]:
+    found: Iterable[Finding], request: AdmissionRequest, policy: Policy
+) -> Iterator[Finding]:
     """The findings of those rules that the policy does not waive here."""
     exempt = policy.exempt_rules(request)
-    if not exempt:
-        return found
-    return tuple(finding for finding in found if finding.rule.code not in exempt)
+    return (finding for finding in found if finding.rule.code not in exempt)
 
 
 def can_be_overridden(decision: Decision, policy: Policy) -> bool:
@@ -176,75 +185,101 @@ def judge(
     With `old`, violations that rest on claims of that object alone are warnings at the most. An
     object that is `stored` is judged by the rules for writes and by those for the audit.
     """
-    in_force = policy.in_force(subject.metadata.namespace)
-    case = ObjectCase(subject, inventory, limits=in_force.limits, writer=writer)
-    rule_sets = in_force.stored_rule_sets if stored else in_force.rule_sets
-    rules = rule_sets[case.ownership]
-    judgement = _Judgement(OldClaims(old) if old is not None else None)
-    for rule, check, action in rules.object:
-        violation = check(case)
-        if violation is not None:
-            old_object = judgement.covered_whole(subject, rule.facet)
-            judgement.add(Finding(rule, action, violation, old_object))
-    for part in subject.parts:
-        if part.addresses:
-            _judge_part(judgement, PartCase(case, part), rules)
-    return judgement.findings()
+    return _gravest_first(_found(subject, inventory, policy, old=old, writer=writer, stored=stored))
 
 
 def judge_stored(rules: Active, case: object) -> tuple[Finding, ...]:
     """Everything that is wrong with what is stored beside endpoints, by the rules for its kind."""
     asked = ((rule, action, check(case)) for rule, check, action in rules)
-    violations = [(rule, action, said) for rule, action, said in asked if said is not None]
-    if not violations:
-        return ()
-    judgement = _Judgement(None)
-    for rule, action, violation in violations:
-        judgement.add(Finding(rule, action, violation))
-    return judgement.findings()
+    found = [
+        _finding(rule, action, violation, old=False)
+        for rule, action, violation in asked
+        if violation is not None
+    ]
+    return _gravest_first(found) if found else ()
 
 
-def _judge_part(judgement: "_Judgement", case: PartCase, rules: RuleSet) -> None:
-    ports = port_claims(case.part.ports)
-    for index, port in enumerate(case.part.ports):
+def _gravest_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(found, key=lambda f: (-f.action.severity, f.rule.code)))
+
+
+def _found_in_write(
+    request: AdmissionRequest, new: Subject, inventory: Inventory, policy: Policy
+) -> Iterator[Finding]:
+    old = request.old
+    if old is not None and starts_afresh(new, old):
+        old = None
+    found = _found(new, inventory, policy, old=old, writer=request.username)
+    return without_exempt(found, request, policy)
+
+
+def _found(
+    subject: Subject,
+    inventory: Inventory,
+    policy: Policy,
+    *,
+    old: Subject | None,
+    writer: str,
+    stored: bool = False,
+) -> Iterator[Finding]:
+    """One finding after the other, as the rules come to them."""
+    in_force = policy.in_force(subject.metadata.namespace)
+    case = ObjectCase(subject, inventory, limits=in_force.limits, writer=writer)
+    rule_sets = in_force.stored_rule_sets if stored else in_force.rule_sets
+    rules = rule_sets[case.ownership]
+    claims = OldClaims(old) if old is not None else None
+    for rule, check, action in rules.object:
+        violation = check(case)
+        if violation is not None:
+            yield _finding(rule, action, violation, old=_covers_all(claims, subject, rule.facet))
+    for part in subject.parts:
+        if part.addresses:
+            yield from _found_in_part(PartCase(case, part), rules, claims)
+
+
+def _found_in_part(case: PartCase, rules: RuleSet, claims: OldClaims | None) -> Iterator[Finding]:
+    part = case.part
+    ports = port_claims(part.ports)
+    for index, port in enumerate(part.ports):
         at_port = port_case(case, index, port)
         for rule, check, action in rules.port:
             violation = check(at_port)
             if violation is not None:
-                listed = violation.listed or case.part.addresses
-                old = judgement.covered(listed, port_claims((port,)), rule.facet)
-                judgement.add(Finding(rule, action, violation, old, ports=(port,)))
+                listed = violation.listed or part.addresses
+                old = _covers(claims, listed, port_claims((port,)), rule.facet)
+                yield _finding(rule, action, violation, old=old, ports=(port,))
     for rule, check, action in rules.address:
         for at_address in case.addresses:
             violation = check(at_address)
             if violation is not None:
-                old = judgement.covered((at_address.listed,), ports, rule.facet)
-                about = at_address.listed, case.part.ports
-                judgement.add(Finding(rule, action, violation, old, *about))
+                about = at_address.listed
+                old = _covers(claims, (about,), ports, rule.facet)
+                yield _finding(rule, action, violation, old=old, listed=about, ports=part.ports)
 
 
-class _Judgement:
-    """Collects findings, and says of each whether it was there before."""
+def _covers(
+    claims: OldClaims | None, listed: tuple[ListedAddress, ...], ports: Ports, facet: Facet | None
+) -> bool:
+    """Whether all of this was claimed before."""
+    return claims is not None and claims.cover(listed, ports, facet)
 
-    def __init__(self, old: OldClaims | None) -> None:
-        self._old = old
-        self._findings: list[Finding] = []
 
-    def covered(self, listed: tuple[ListedAddress, ...], ports: Ports, facet: Facet | None) -> bool:
-        """Whether all of this was claimed before."""
-        return self._old is not None and self._old.cover(listed, ports, facet)
+def _covers_all(claims: OldClaims | None, subject: Subject, facet: Facet | None) -> bool:
+    """Whether all of the object was claimed before: only then is a violation of the whole old."""
+    return claims is not None and all(
+        claims.cover(part.addresses, port_claims(part.ports), facet) for part in subject.parts
+    )
 
-    def covered_whole(self, subject: Subject, facet: Facet | None) -> bool:
-        """A violation of the whole object is old if everything in it is."""
-        return self._old is not None and all(
-            self._old.cover(part.addresses, port_claims(part.ports), facet)
-            for part in subject.parts
-        )
 
-    def add(self, finding: Finding) -> None:
-        if (finding.old or finding.violation.mild) and finding.action is Action.DENY:
-            finding = structs.replace(finding, action=Action.WARN)
-        self._findings.append(finding)
-
-    def findings(self) -> tuple[Finding, ...]:
-        return tuple(sorted(self._findings, key=lambda f: (-f.action.severity, f.rule.code)))
+def _finding(
+    rule: Rule,
+    action: Action,
+    violation: Violation,
+    *,
+    old: bool,
+    listed: ListedAddress | None = None,
+    ports: tuple[Port, ...] = (),
+) -> Finding:
+    if (old or violation.mild) and action is Action.DENY:
+        action = Action.WARN
+    return Finding(rule, action, violation, old, listed, ports)
