@@ -1,10 +1,13 @@
 """`endpoints-guard audit` as its users type it: flags, files, clusters and exit codes."""
 
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -166,6 +169,13 @@ def contexts(folder: Path, **servers: str) -> Path:
     return file
 
 
+def shown(terminal: int) -> Iterator[str]:
+    """What is written to a terminal until nobody has it open any more."""
+    with open(terminal, "rb", buffering=0) as screen, suppress(OSError):
+        while chunk := screen.read(4096):
+            yield chunk.decode(errors="replace")
+
+
 class TestClusters:
     def test_one_is_audited(self, server: FakeApiServer) -> None:
         result = audit("--kubeconfig", server.kubeconfig, "--settle", 0, "-o", "json")
@@ -211,6 +221,24 @@ class TestClusters:
         assert found(result) == FOUND
         assert [part["what"] for part in said(result)["unjudged"]] == ["Pod"]
         assert result.exit_code == 3
+
+    def test_a_terminal_sees_how_far_reading_has_got(self, server: FakeApiServer) -> None:
+        fill(server, tuple(pod(f"x-{n}", ip=f"10.1.{n // 250}.{n % 250 + 1}") for n in range(700)))
+        command = [sys.executable, "-m", "webhook", "audit", "--settle", "0", "-o", "json"]
+        terminal, other_end = pty.openpty()
+        with subprocess.Popen(
+            [*command, "--kubeconfig", server.kubeconfig],
+            stdout=subprocess.PIPE,
+            stderr=other_end,
+            env={**os.environ, "TERM": "xterm"},
+        ) as process:
+            os.close(other_end)
+            seen = "".join(shown(terminal))
+            assert process.stdout is not None
+            report = json.load(process.stdout)
+        assert "Pod" in seen
+        assert "701/701" in seen
+        assert len(report["objects"]) == 4
 
     def test_a_pipe_gets_no_progress(self, server: FakeApiServer) -> None:
         result = audit("--kubeconfig", server.kubeconfig, "--settle", 0, "-o", "json")

@@ -5,20 +5,25 @@ Service without Pods. `attack` is done to it by tenants who may write endpoints,
 administrator who grants too much. Both return when the control plane has followed.
 """
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tests.e2e.api import Api, Json
 from tests.e2e.cluster import (
+    NODES,
     SERVICE_NAME,
     Namespace,
     endpoints,
     eventually,
+    node,
     pod,
     pod_ref,
     service,
 )
+from tests.e2e.controlplane import ControlPlane
 
 SHOP, RIVAL = "shop", "rival"
 NODE_ADDRESS = "192.0.2.101"
@@ -35,6 +40,14 @@ class Scene:
     rival: Namespace
     vault: Json
     """A Pod of the rival, which the shop has no business with."""
+
+
+def make_nodes(api: Api) -> None:
+    """The Nodes on which Pods run, the first of them at `NODE_ADDRESS`."""
+    for number, name in enumerate(NODES, 1):
+        made = node(name, number)
+        api.create(made).must()
+        api.patch("Node", "", name, {"status": made["status"]}, subresource="status").must()
 
 
 def peace(api: Api) -> Scene:
@@ -156,3 +169,18 @@ def _broad_role(scene: Scene) -> Found:
     }
     scene.api.create(dict(binding)).must()
     return {("ClusterRoleBinding/just-make-it-work", "EG604")}
+
+
+def main(*formats: str) -> None:
+    """`python -m tests.e2e.attack html=audit.html text`: what an audit says after the attack."""
+    with ControlPlane.start() as plane:
+        api = Api(plane.kubeconfig())
+        make_nodes(api)
+        attack(peace(api))
+        outputs = [flag for each in formats for flag in ("-o", each)]
+        command = (sys.executable, "-m", "webhook", "audit", "--fail-on", "never", *outputs)
+        subprocess.run((*command, "--kubeconfig", str(plane.kubeconfig())), check=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

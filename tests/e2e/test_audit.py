@@ -25,10 +25,11 @@ from tests.e2e.attack import (
     SHOP,
     Scene,
     attack,
+    make_nodes,
     peace,
     slice_for,
 )
-from tests.e2e.cluster import NODES, Namespace, eventually, node, pod, service
+from tests.e2e.cluster import Namespace, eventually, pod, service
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.report_crds import OPEN_REPORTS, POLICY_REPORTS
 from tests.e2e.webhook_process import grant
@@ -91,10 +92,7 @@ def plane() -> Iterator[ControlPlane]:
 @pytest.fixture(scope="module")
 def admin(plane: ControlPlane) -> Iterator[Api]:
     api = Api(plane.kubeconfig())
-    for number, name in enumerate(NODES, 1):
-        made = node(name, number)
-        api.create(made).must()
-        api.patch("Node", "", name, {"status": made["status"]}, subresource="status").must()
+    make_nodes(api)
     yield api
     api.close()
 
