@@ -35,6 +35,9 @@ class Container:
     ip: str
     component: Component
     serves: bool
+    """It is a replica of the webhook."""
+    stays: bool
+    """It is probed, and not expected to end."""
     ready: bool = False
     ended: bool = False
     ports: list[tuple[str, int]] = field(default_factory=list)
@@ -45,11 +48,12 @@ class Container:
 
     def probe(self) -> bool:
         """The readiness probe."""
+        expected = 2 if self.serves else 1
         found = re.findall(r'listen":"127\.0\.0\.1:(\d+)"', self.log)
-        if len(found) < 2:
+        if len(found) < expected:
             return False
-        self.ports = [("127.0.0.1", int(port)) for port in found[-2:]]
-        connection = http.client.HTTPConnection(*self.ports[1], timeout=5)
+        self.ports = [("127.0.0.1", int(port)) for port in found[-expected:]]
+        connection = http.client.HTTPConnection(*self.ports[-1], timeout=5)
         try:
             connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
@@ -100,7 +104,7 @@ class Kubelet:
         service = self._api.get("Service", NAMESPACE, NAMESPACE).body
         if asked != f"{service.get('spec', {}).get('clusterIP')}:443":
             return None
-        ready = [c for c in tuple(self.containers.values()) if c.ready and c.component.pid]
+        ready = [c for c in self.replicas if c.ready and c.component.pid]
         self._turn += 1
         return ready[self._turn % len(ready)].ports[0] if ready else None
 
@@ -159,6 +163,7 @@ class Kubelet:
             ip=f"10.65.0.{number}",
             component=component,
             serves="serve" in command,
+            stays="serve" in command or "--watch" in command,
         )
 
     def _command(self, pod: Json, home: Path) -> tuple[list[str], dict[str, str]]:
@@ -222,7 +227,7 @@ class Kubelet:
             return
         if container.component.pid is None:
             self._has_ended(container)
-        elif container.serves and not container.ready and container.probe():
+        elif container.stays and not container.ready and container.probe():
             self._say(container, "Running", ready=True)
             container.ready = True
 

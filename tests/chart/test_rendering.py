@@ -17,7 +17,14 @@ from tests.chart.variants import VARIANTS
 from webhook import __version__
 from webhook.cli.audit import command as audit
 from webhook.cli.serve import command as serve
-from webhook.cluster.permissions import AUDIT, EVENTS, INFORMERS, REPORTS, RESTRICTED_RIGHT
+from webhook.cluster.permissions import (
+    AUDIT,
+    AUDIT_WATCH,
+    EVENTS,
+    INFORMERS,
+    REPORTS,
+    RESTRICTED_RIGHT,
+)
 from webhook.core.addresses import parse
 from webhook.core.policy import TRUSTED_WRITERS, parse_policy
 from webhook.core.rule import Action
@@ -404,6 +411,45 @@ class TestAudit:
         assert command == "audit"
         audit.make_context("audit", list(flags))
 
+    def test_one_that_goes_on_is_a_deployment_that_prometheus_finds(self) -> None:
+        rendering = rendered("audit-watch-values")
+        assert rendering.kind("CronJob") == []
+        deployment = rendering.one("Deployment", AUDIT_NAME)["spec"]
+        labels = deployment["template"]["metadata"]["labels"]
+        (container,) = deployment["template"]["spec"]["containers"]
+        command, *flags = container["args"]
+        assert audit.make_context(command, list(flags)).params["goes_on"]
+        assert (deployment["replicas"], deployment["strategy"]) == (1, {"type": "Recreate"})
+        (port,) = container["ports"]
+        assert f"--health-listen=0.0.0.0:{port['containerPort']}" in flags
+        service = rendering.one("Service", AUDIT_NAME)
+        assert service["spec"]["selector"].items() <= labels.items()
+        (monitor,) = rendering.kind("ServiceMonitor")
+        (endpoint,) = monitor["spec"]["endpoints"]
+        assert endpoint["port"] == service["spec"]["ports"][0]["name"]
+        wanted = monitor["spec"]["selector"]["matchLabels"]
+        assert wanted.items() <= service["metadata"]["labels"].items()
+        for selector in (
+            rendering.one("Deployment")["spec"]["selector"]["matchLabels"],
+            rendering.one("Service")["spec"]["selector"],
+        ):
+            assert not selector.items() <= labels.items()
+
+    def test_one_that_goes_on_watches_what_it_lists(self) -> None:
+        granted = {
+            (group, resource, verb)
+            for rule in rendered("audit-watch-values").one("ClusterRole", AUDIT_NAME)["rules"]
+            for group in rule["apiGroups"]
+            for resource in rule["resources"]
+            for verb in rule["verbs"]
+        }
+        assert granted == {
+            (each.api_group, resource, verb)
+            for each in AUDIT_WATCH
+            for resource in each.resources
+            for verb in each.verbs
+        }
+
     def test_it_judges_by_the_policy_of_the_webhook(self) -> None:
         rendering = rendered("audit-values")
         of_audit, of_webhook = (
@@ -476,6 +522,14 @@ class TestHooks:
 
 
 WRONG: dict[str, tuple[Json, str]] = {
+    "reports that lack something": (
+        {"audit": {"policyReports": True, "excludeRules": ["EG604"]}},
+        "leave out audit.excludeRules",
+    ),
+    "lines in the form of a page": (
+        {"audit": {"watch": True, "output": "html"}},
+        "audit.output must be text or json",
+    ),
     "a schedule that is none": ({"audit": {"schedule": "daily"}}, "schedule"),
     "a rule that there cannot be": ({"audit": {"excludeRules": ["EG1"]}}, "excludeRules"),
     "findings that are logged of no action": ({"logFindings": "off"}, "logFindings"),
@@ -624,6 +678,8 @@ class TestMonitoring:
         assert endpoint["port"] in {port["name"] for port in everything.container["ports"]}
         labels = everything.one("Deployment")["spec"]["template"]["metadata"]["labels"]
         assert spec["selector"]["matchLabels"].items() <= labels.items()
+        (condition,) = spec["selector"]["matchExpressions"]
+        assert labels[condition["key"]] in condition["values"]
 
     def test_they_name_this_webhook(self, everything: Rendering) -> None:
         asked = [text for text in self.expressions(everything) if "apiserver_" in text]

@@ -85,7 +85,10 @@ CRDS: Final = (
         "PodMonitor",
         "podmonitors",
         {
-            "selector": _object(matchLabels=_LABELS),
+            "selector": _object(
+                matchLabels=_LABELS,
+                matchExpressions=_list(_object(key=_TEXT, operator=_TEXT, values=_list(_TEXT))),
+            ),
             "podMetricsEndpoints": _list(_object(port=_TEXT, path=_TEXT, interval=_TEXT)),
         },
     ),

@@ -20,7 +20,7 @@ import pytest
 
 from tests.chart.egress import Egress
 from tests.chart.helm import CHART, MAJORS, NAMESPACE, RELEASE, Helm
-from tests.chart.kubelet import Kubelet
+from tests.chart.kubelet import Container, Kubelet
 from tests.chart.variants import CRDS, VARIANTS
 from tests.e2e.api import Answer, Api, Json
 from tests.e2e.cluster import (
@@ -38,7 +38,7 @@ from tests.e2e.cluster import (
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.test_certificates import Writer
 from tests.e2e.webhook_process import writer
-from webhook.telemetry.catalogue import METRICS
+from webhook.telemetry.catalogue import AUDIT_METRICS, METRICS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -241,6 +241,23 @@ class TestInstalled:
         )
 
 
+def exposition(container: Container) -> str:
+    """What Prometheus would read from it."""
+    host, port = container.ports[-1]
+    with urlopen(f"http://{host}:{port}/metrics") as response:
+        return str(response.read().decode())
+
+
+def exposed_by(container: Container, metric: str, **labels: str) -> float:
+    """The sum of a metric over everything that has these labels."""
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    return sum(
+        float(line.rpartition(" ")[2])
+        for line in exposition(container).splitlines()
+        if line.startswith(f"{metric}{{") and all(label in line for label in wanted)
+    )
+
+
 def counted(plane: ControlPlane, metric: str, webhook: str) -> bool:
     """Whether the API server counts this for the webhook."""
     exposed = plane.kubectl("get", "--raw", "/metrics").stdout
@@ -384,12 +401,30 @@ class TestWatched:
         summary.append(f"chart: the audit has {len(granted)} rights and uses all of them")
 
     def test_a_replica_exports_every_metric(self, watched: Release) -> None:
-        replica = watched.kubelet.replicas[0]
-        host, port = replica.ports[1]
-        with urlopen(f"http://{host}:{port}/metrics") as response:
-            exposed = response.read().decode()
+        exposed = exposition(watched.kubelet.replicas[0])
         types = set(re.findall(r"^# TYPE (endpoints_guard_\S+) (\S+)$", exposed, re.MULTILINE))
-        assert types == {(metric.name, metric.type) for metric in METRICS}
+        assert types == {(m.name, m.type) for m in METRICS if m not in AUDIT_METRICS}
+
+    def test_an_audit_that_goes_on_tells_and_counts_what_is_new(self, watched: Release) -> None:
+        """Its rights are those of the CronJob's, and to watch; all are used."""
+        watched.upgrade(
+            {
+                "events": {"enabled": True},
+                "audit": {"enabled": True, "watch": True, "extraArgs": ["--settle=0.5"]},
+            }
+        )
+        (audit,) = (c for c in tuple(watched.kubelet.containers.values()) if not c.serves)
+        name = "endpoints_guard_audit_findings"
+        before = exposed_by(audit, name, rule="EG101")
+        ownerless = endpoints("nobody-s", {"ip": "198.51.100.7"})
+        Namespace(watched.admin, "news").create(ownerless)
+        eventually(
+            lambda: exposed_by(audit, name, rule="EG101") == before + 1, 60, lambda: audit.log
+        )
+        assert "new      warn  EG101 Endpoints news/nobody-s" in audit.log
+        asked = requests_of(watched.plane, f"system:serviceaccount:{NAMESPACE}:{AUDIT}")
+        used = {right[:3] for right in map(used_right, asked)}
+        assert used == {right[:3] for right in granted_rights(watched.admin, AUDIT)}
 
     def test_the_webhook_uses_the_right_to_make_events(self, watched: Release) -> None:
         make_it_look_at_everything(watched, "looked-at-again")

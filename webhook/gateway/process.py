@@ -225,9 +225,6 @@ class GatewayWorker(Worker):  # type: ignore[misc]
         gc.collect()
         gc.freeze()  # What there is now stays: no collection needs to look at it again.
         service: _Service = self.app.service
-        if service.health is not None:
-            health = partial(self._serve_health, service, *service.health)
-            threading.Thread(target=health, name="health", daemon=True).start()
         loop = self._loop = ConnectionLoop(
             self.sockets[0].sock,
             service.apps,
@@ -237,6 +234,9 @@ class GatewayWorker(Worker):  # type: ignore[misc]
             on_tick=self._tick,
         )
         service.on_serving(loop.status)
+        if service.health is not None:
+            health = partial(self._serve_health, service, *service.health)
+            threading.Thread(target=health, name="health", daemon=True).start()
         while self.alive:
             loop.turn()
         self._drain(loop, service)

@@ -233,6 +233,8 @@ BUILD_INFO: Final = Metric(
 METRICS: Final = tuple(value for value in tuple(globals().values()) if isinstance(value, Metric))
 """All of them, in the order above."""
 INFORMER_METRICS: Final = tuple(metric for metric in METRICS if metric.labels is _INFORMERS)
+AUDIT_METRICS: Final = tuple(m for m in METRICS if m.name.startswith("endpoints_guard_audit_"))
+"""Of `audit --watch` only."""
 
 
 def as_markdown() -> str:
