@@ -132,6 +132,19 @@ def test_only_what_a_change_touches_is_judged_again(
     assert numbers.objects_judged - before <= 6
 
 
+def test_a_second_finding_of_an_object_is_told_after_the_first(
+    cluster: FakeApiServer, watched: Watched
+) -> None:
+    addresses = [external_endpoint(f"127.0.0.{number}") for number in range(1, 6)]
+    for number in range(1, 6):
+        put(cluster, endpoint_slice(*addresses[:number], name="db-2", of_service="db"))
+        watched.go_on(0.03)
+    watched.until(lambda: len(watched.news) == 5)
+    assert {n.finding.listed.address.text for n in watched.news if n.finding.listed} == {
+        f"127.0.0.{number}" for number in range(1, 6)
+    }
+
+
 def test_what_does_not_last_is_never_told(cluster: FakeApiServer) -> None:
     watched = Watched(cluster, settle=3600)
     watched.watch.start()

@@ -135,7 +135,8 @@ class AuditWatch:
         if not self.informers.synced:
             return ()
         began = monotonic()
-        current = tuple(self._judged(began))
+        with self._changes.still():
+            current = tuple(self._judged(began))
         if not current:
             return ()
         news = [each for ref, judged in current for each in self._compare(ref, judged, began)]
@@ -222,12 +223,21 @@ class AuditWatch:
         if not due or self._policy is None:
             return
         fresh = self._read_anew(due)
-        for ref, lasting in due.items() if fresh is not None else ():
-            judged = judge_ref(ref, fresh, self._policy) if fresh is not None else None
-            found = {} if judged is None else _by_identity(self._of_interest(judged))
-            del self._suspects[ref]
+        if fresh is None:
+            # Not at once again: a server that refuses or is away need not be asked twice a second.
+            self._suspects.update({ref: dict.fromkeys(self._suspects[ref], now) for ref in due})
+            return
+        for ref, lasting in due.items():
+            self._no_longer_suspect(ref, lasting)
+            judged = judge_ref(ref, fresh, self._policy)
             if judged is not None:
+                found = _by_identity(self._of_interest(judged))
                 yield from self._tell(ref, judged, {e: f for e, f in found.items() if e in lasting})
+
+    def _no_longer_suspect(self, ref: ObjectRef, settled: set[Identity]) -> None:
+        left = {each: at for each, at in self._suspects.pop(ref).items() if each not in settled}
+        if left:
+            self._suspects[ref] = left
 
     def _tell(
         self, ref: ObjectRef, judged: Judged, new: Mapping[Identity, Finding]
@@ -239,8 +249,9 @@ class AuditWatch:
 
     def _read_anew(self, suspects: Iterable[ObjectRef]) -> Inventory | None:
         assert self._policy is not None  # noqa: S101 - there are no suspects before
-        judged = (judge_ref(ref, self._inventory, self._policy) for ref in suspects)
-        kinds, namespaces = rests_on((each for each in judged if each is not None), self._inventory)
+        with self._changes.still() as known:
+            judged = (judge_ref(ref, known, self._policy) for ref in suspects)
+            kinds, namespaces = rests_on((each for each in judged if each is not None), known)
         reader = ClusterReader(self._api, background=self._inventory)
         failed = reader.read_again((r for r in self._resources if r.kind in kinds), namespaces)
         return None if failed else reader.inventory

@@ -1,7 +1,8 @@
 """What has changed in an inventory since somebody last looked, while informers change it."""
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from webhook.core.inventory import Inventory
@@ -23,7 +24,7 @@ class Changes:
         self.inventory = Inventory()
         # Made before informers fill it: from other threads it could not be.
         _ = self.inventory.for_audit, self.inventory.reach
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._changed: dict[tuple[str, Key], tuple[Before, After]] = {}
 
     def replace(self, kind: str, values: Iterable[object]) -> None:
@@ -51,6 +52,12 @@ class Changes:
             if before is not None:
                 self.inventory.remove(kind, namespace, name)
                 self._note(kind, key, before, None)
+
+    @contextmanager
+    def still(self) -> Iterator[Inventory]:
+        """The inventory, which does not change meanwhile: the informers wait."""
+        with self._lock:
+            yield self.inventory
 
     def take(self) -> Changed:
         """Everything that has changed since the last time. What an object was in between is not
