@@ -15,7 +15,7 @@ class Plan:
     quick: bool
     sizes: tuple[int, ...] = scene.SIZES
     rounds: int = 3
-    seconds: float = 2.0
+    seconds: float = 1.5
     """Of a leg."""
     workers: int = 8
     """Connections of a closed loop."""
@@ -39,7 +39,7 @@ class Plan:
             quick=True,
             sizes=(2, 100),
             rounds=1,
-            seconds=1.0,
+            seconds=0.75,
             latency_requests=10,
             longest_factor=2,
             cluster_pods=(0, 2_000),

@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -98,8 +99,13 @@ def judges(stage: Stage, cluster: scene.Cluster) -> Iterator[dict[str, Server]]:
         good = scene.endpoints(scene.service_of(max(scene.SIZES)), last)
         bad = scene.endpoints("web-1", [cluster.impostor(last[0])])
         for server in found.values():
-            eventually(lambda s=server: s.allows(good) and not s.allows(bad), 120)  # type: ignore[misc]
+            eventually(partial(_knows, server, good, bad), 120)
         yield found
+
+
+def _knows(server: Server, good: Json, bad: Json) -> bool:
+    """Whether this server has heard of the Pods that make one write good, and judges another."""
+    return server.allows(good) and not server.allows(bad)
 
 
 def _server(stage: Stage, name: str, process: WebhookProcess | Gatekeeper) -> Server:

@@ -17,6 +17,7 @@ from typing import Any, Self
 from tests.bench.cores import on_cores
 
 _LONGEST_ANSWER = "30s"
+_LONGEST_RUN_SECONDS = 300.0
 
 
 class LoadError(RuntimeError):
@@ -139,10 +140,18 @@ class Vegeta:
         return Report.parse(self._run("report", "-type=json", str(results)))
 
     def _run(self, *words: str) -> str:
-        with on_cores(self._cores):
-            done = subprocess.run(
-                (str(self._program), *words), capture_output=True, text=True, check=False
-            )
+        command = (str(self._program), *words)
+        try:
+            with on_cores(self._cores):
+                done = subprocess.run(
+                    command,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=_LONGEST_RUN_SECONDS,
+                )
+        except subprocess.TimeoutExpired as error:
+            raise LoadError(f"vegeta {words[0]} does not end") from error
         if done.returncode:
             raise LoadError(f"vegeta {words[0]}: {done.stderr.strip()}")
         return done.stdout
