@@ -44,7 +44,7 @@ class BulkState(State):
         """Of all pages, before compression."""
         self._pages: dict[str, list[Gzipped]] = {}
         for path, items in (
-            ("/api/v1/pods", _pods(size)),
+            ("/api/v1/pods", (pod.listed for pod in pods(size))),
             ("/api/v1/services", _services(size)),
             ("/api/v1/nodes", _nodes(size)),
         ):
@@ -82,19 +82,38 @@ def _page(kind: str, items: list[str], following: str) -> bytes:
     return f"{head}{','.join(items)}]}}".encode()
 
 
-def _pods(size: Size) -> Iterator[str]:
-    """Yield them as JSON, from a template: rendering each anew would take a minute."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenderedPod:
+    """A Pod as JSON."""
+
+    namespace: str
+    name: str
+    listed: str
+    """As an item of a list: it does not say of what kind it is."""
+
+    @property
+    def stored(self) -> str:
+        """As etcd has it."""
+        return f'{{"apiVersion":"v1","kind":"Pod",{self.listed[1:]}'
+
+
+def pods(size: Size, *, first_address: int = 0) -> Iterator[RenderedPod]:
+    """Yield them from a template: rendering each anew would take a minute."""
     template = _template(scene.pod("NAMESPACE", "APP", 0, "ADDRESS"))
     for number in range(size.pods):
         service = number // _PODS_OF_SERVICE
-        yield _filled(
-            template,
-            NAMESPACE=_namespace(service),
-            APP=f"app-{service}",
-            ADDRESS=scene.pod_address(number),
-            HASH=f"{service * 2654435761 % 2**32:08x}",
-            NODE=f"node-{number % size.nodes}",
-            NUMBER=f"{number:08x}",
+        words = {
+            "NAMESPACE": _namespace(service),
+            "APP": f"app-{service}",
+            "ADDRESS": scene.pod_address(first_address + number),
+            "HASH": f"{service * 2654435761 % 2**32:08x}",
+            "NODE": f"node-{number % size.nodes}",
+            "NUMBER": f"{number:08x}",
+        }
+        yield RenderedPod(
+            namespace=words["NAMESPACE"],
+            name=_filled("APP-HASH-NUMBER", **words),
+            listed=_filled(template, **words),
         )
 
 

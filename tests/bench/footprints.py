@@ -5,16 +5,15 @@ write is timed again here, round by round as in `serving.py`.
 """
 
 import time
-from collections.abc import Iterator
 from statistics import median
 
 from tests.bench import memory, scene
+from tests.bench.bulk import Size, pods
 from tests.bench.plan import Plan
 from tests.bench.results import Footprint, Footprints
 from tests.bench.serving import JUDGES, judges, reviews_of
 from tests.bench.stage import Stage
 
-_BATCH = 2000
 _SETTLE_SECONDS = 5.0
 _ADDRESSES = 2
 """Of the write that is timed."""
@@ -23,9 +22,8 @@ _ADDRESSES = 2
 def measure(stage: Stage, plan: Plan) -> Footprints:
     """Fill the cluster, start both, and see what they take. Raises LoadError."""
     cluster = scene.Cluster(stage.stored_pods())
-    for done, batch in _batches(plan.footprint_pods):
-        plan.say(f"creating {plan.footprint_pods:,} Pods: {done:,} are there")
-        stage.populate(batch)
+    plan.say(f"storing {plan.footprint_pods:,} Pods")
+    stage.store(pods(Size.of(plan.footprint_pods), first_address=2**16))
     (write, *_) = cluster.writes((_ADDRESSES,))
     with judges(stage, cluster) as judging:
         time.sleep(_SETTLE_SECONDS)
@@ -41,11 +39,11 @@ def measure(stage: Stage, plan: Plan) -> Footprints:
                     seconds=plan.seconds,
                 )
                 speeds[name].append(report.throughput)
-        pods = len(stage.stored_pods())
+        stored = len(stage.stored_pods())
         found = [
             Footprint(
                 server=name,
-                pods=pods,
+                pods=stored,
                 resident_mib=memory.resident_mib(judging[name].pid),
                 addresses=_ADDRESSES,
                 throughput=median(speeds[name]),
@@ -53,16 +51,3 @@ def measure(stage: Stage, plan: Plan) -> Footprints:
             for name in JUDGES
         ]
     return Footprints(footprints=tuple(found))
-
-
-def _batches(count: int) -> Iterator[tuple[int, list[scene.Json]]]:
-    """Yield Pods of the other tenant, whose addresses nobody has yet."""
-    for begun in range(0, count, _BATCH):
-        numbers = range(begun, min(begun + _BATCH, count))
-        yield (
-            begun,
-            [
-                scene.pod(scene.OTHER_TENANT, "batch", number, scene.pod_address(2**16 + number))
-                for number in numbers
-            ],
-        )

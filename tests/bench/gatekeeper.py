@@ -25,7 +25,7 @@ Json = dict[str, Any]
 
 _POLICY = Path(__file__).parent / "policy"
 _NAMESPACE = "gatekeeper-system"
-_START_SECONDS = 120.0
+_START_SECONDS = 300.0
 
 
 def manifests() -> list[Json]:

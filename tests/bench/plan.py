@@ -43,7 +43,7 @@ class Plan:
             latency_requests=10,
             longest_factor=2,
             cluster_pods=(0, 2_000),
-            footprint_pods=0,
+            footprint_pods=1000,
             audit_addresses=10_000,
         )
 

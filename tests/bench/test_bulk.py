@@ -1,13 +1,16 @@
 """The large cluster of the stand-in can be read by the webhook, and looks like a cluster."""
 
+import json
 from collections import Counter
 
 import msgspec
 import pytest
 
+from tests.bench import bulk
 from tests.bench.bulk import BulkState, Size
 from tests.fake_apiserver import FakeApiServer
 from webhook.cluster.api import connect
+from webhook.core.objects import convert
 from webhook.core.objects.node import WireNode
 from webhook.core.objects.pod import Pod, WirePod
 from webhook.core.objects.service import Service, WireService
@@ -66,6 +69,14 @@ def test_every_pod_is_selected_by_one_service(pods: list[Pod], services: list[Se
 def test_a_pod_is_as_long_as_pods_are(state: BulkState) -> None:
     lengths = {len(item) for item in listed(state, "/api/v1/pods")}
     assert 4_000 < min(lengths) <= max(lengths) < 8_000
+
+
+def test_a_pod_in_etcd_says_what_it_is(pods: list[Pod]) -> None:
+    for listed, rendered in zip(pods, bulk.pods(SIZE), strict=True):
+        stored = json.loads(rendered.stored)
+        assert (stored["apiVersion"], stored["kind"]) == ("v1", "Pod")
+        assert convert(stored, WirePod).compact() == listed
+        assert (rendered.namespace, rendered.name) == listed.key
 
 
 @pytest.mark.parametrize(
