@@ -85,9 +85,9 @@ def test_target_refs_are_found_by_name_in_the_namespace_of_the_object_and_by_uid
         endpoints(subset(external(targetRef=pod_ref(namespace="rival", uid="x")))),
         endpoint_slice(external_endpoint(targetRef={"kind": "Node", "name": "node-1"})),
     )
-    assert names(asked.published_for("Pod", NAMESPACE, "web-1")) == ["Endpoints/web"]
-    assert asked.published_for("Pod", "rival", "web-1") == ()
-    assert names(asked.published_for("Node", "", "node-1")) == ["EndpointSlice/web-abcde"]
+    assert names(asked.published_for(NAMESPACE, "web-1")) == ["Endpoints/web"]
+    assert asked.published_for("rival", "web-1") == ()
+    assert asked.published_for(NAMESPACE, "node-1") == ()
     assert names(asked.published_for_uid("x")) == ["Endpoints/web"]
 
 
@@ -141,7 +141,7 @@ def _answers(inventory: Inventory) -> list[object]:
         sorted(each.name for each in about.pods_of(web)),  # type: ignore[arg-type]
         [names(reach.published_at(ip)) for ip in IPV4],
         names(reach.published_near("10.0.0.0/24")),
-        [names(reach.published_for("Pod", NAMESPACE, f"web-{n}")) for n in range(3)],
+        [names(reach.published_for(NAMESPACE, f"web-{n}")) for n in range(3)],
         sorted(each.name for each in reach.services_in(NAMESPACE)),
         sorted(each.name for each in reach.pods_on("node-1")),
     ]

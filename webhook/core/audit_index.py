@@ -80,9 +80,9 @@ class ReachIndex:
         for group in self._groups_within(network):
             yield from self._by_network.at(group)
 
-    def published_for(self, kind: str, namespace: str, name: str) -> tuple[Published, ...]:
-        """Those of this namespace with a targetRef to an object of this kind and name."""
-        return self._by_target.at(f"{kind}/{namespace}/{name}")
+    def published_for(self, namespace: str, pod_name: str) -> tuple[Published, ...]:
+        """Those of this namespace with a targetRef to a Pod of this name."""
+        return self._by_target.at(f"{namespace}/{pod_name}")
 
     def published_for_uid(self, uid: str) -> tuple[Published, ...]:
         """Those with a targetRef that gives this uid."""
@@ -170,7 +170,6 @@ def _group(family: str, number: int) -> str:
 def _targets(value: Published) -> Iterator[str]:
     for listed in _listed(value):
         ref = listed.target_ref
-        if ref is not None:
-            namespace = value.metadata.namespace if ref.kind == "Pod" else ""
-            yield f"{ref.kind}/{namespace}/{ref.name}"
+        if ref is not None and ref.kind == "Pod":
+            yield f"{value.metadata.namespace}/{ref.name}"
             yield ref.uid

@@ -69,19 +69,16 @@ def _by_pod(versions: Iterable[Pod], inventory: Inventory) -> Iterator[ObjectRef
         yield _pod_ref(pod)
         yield from (_pod_ref(other) for ip in pod.ips for other in inventory.live_pods_at(ip))
         yield from _leading_to(pod.ips, inventory)
-        yield from _refs(reach.published_for("Pod", *pod.key))
+        yield from _refs(reach.published_for(*pod.key))
         yield from _refs(reach.published_for_uid(pod.uid))
         yield from _selecting(pod, inventory)
 
 
 def _by_node(versions: list[Node], inventory: Inventory) -> Iterator[ObjectRef]:
-    """Who leads to it or into its Pod ranges or means it; and, if it came or went, who selects the
-    Pods on it.
-    """
+    """Who leads to it or into its Pod ranges; if it came or went, who selects the Pods on it."""
     reach = inventory.reach
     for node in versions:
         yield from _leading_to(node.ips, inventory)
-        yield from _refs(reach.published_for("Node", "", node.name))
     for cidr in reduce(set.symmetric_difference, (set(node.pod_cidrs) for node in versions)):
         yield from _refs(reach.published_near(cidr))
     if not versions[1:]:
