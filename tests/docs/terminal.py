@@ -1,5 +1,6 @@
 """A terminal in a folder of its own, in which a page is followed step by step."""
 
+import http.client
 import os
 import re
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from tests.docs.pages import EXAMPLES, ROOT, Command, File, Step, difference
 
 _SECONDS = 240
-_LISTENING = re.compile(r'listen["=:]+\s*"?127\.0\.0\.1:\d+')
+_HEALTH = re.compile(r'"health_listen":"127\.0\.0\.1:(\d+)"')
 # These say by exit code 1 that they found, or did not find, something.
 _SAYS_NO = re.compile(r"^endpoints-guard |^kubectl auth can-i |\| grep ")
 # What differs from run to run: the port of the demo.
@@ -75,7 +76,7 @@ class Terminal:
         assert not unlike, f"{where}\n{unlike}"
 
     def _serve(self, where: str, words: str) -> None:
-        """A server: it must come up, and stop when it is told to."""
+        """A server: it must become ready, and stop when it is told to."""
         log = self._folder / "serve.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -86,8 +87,8 @@ class Terminal:
                 stderr=subprocess.STDOUT,
             )
         try:
-            deadline = time.monotonic() + 60
-            while not _LISTENING.search(text := log.read_text(encoding="utf-8")):
+            deadline = time.monotonic() + 120
+            while not _ready(text := log.read_text(encoding="utf-8")):
                 assert process.poll() is None, f"{where}\n{text}"
                 assert time.monotonic() < deadline, f"{where}\n{text}"
                 time.sleep(0.1)
@@ -96,3 +97,17 @@ class Terminal:
         finally:
             process.kill()
             process.wait()
+
+
+def _ready(log: str) -> bool:
+    """Whether the server that writes this log says so at its health port."""
+    if (found := _HEALTH.search(log)) is None:
+        return False
+    connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=10)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
