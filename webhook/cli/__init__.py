@@ -21,7 +21,7 @@ _COMMANDS: Final = {
     "audit": "judge everything that a cluster has stored",
     "explain": "say what a rule means, or why an object is judged as it is",
     "rules": "list the rules",
-    "snapshot": "write the cluster state that an offline check needs",
+    "snapshot": "write the cluster state that an offline check or audit needs",
     "policy": "show, check and describe the policy file",
     "certs": "make certificates for development",
     "demo": "start the webhook on an example and send it good and bad writes",
@@ -59,11 +59,13 @@ def cli() -> None:
     """Check that Endpoints and EndpointSlices lead where their Service says.
 
     Kubernetes lets whoever may write them send the traffic of a Service anywhere (CVE-2021-25740).
-    This is the admission webhook that stops it, and the same judgement for manifests.
+    This is the admission webhook that stops it, and the same judgement for manifests and for whole
+    clusters.
 
     \b
     Try it:  endpoints-guard demo
     Check:   kubectl get svc,pods,endpoints -o yaml | endpoints-guard check -f -
+    Audit:   endpoints-guard audit
 
     Every option can be set by an environment variable too, such as ENDPOINTS_GUARD_SERVE_LISTEN.
     """
