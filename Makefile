@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LINTERS := $(VENV)/.linters
 READERS := $(VENV)/.readers
+SCHEMAS := $(VENV)/.schemas
 LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 T ?= tests
 TAG ?= v$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/__init__.py)
@@ -37,9 +38,13 @@ e2e: setup  ## the same against a real etcd, kube-apiserver and kube-controller-
 	$(BIN)/python -m tests.e2e.controlplane --build-only
 	$(BIN)/python -m pytest -m e2e tests/e2e
 
-# Apart from `test`, because it downloads Helm (35 MB for each major) the first time.
-chart: setup  ## the Helm chart: lint, schema, and a matrix of renderings with Helm 3 and 4
+# Apart from `test`, because it downloads Helm (35 MB for each major) and Kubernetes' schemas the first time.
+chart: $(SCHEMAS)  ## the Helm chart: lint, Kubernetes' schemas, and a matrix of renderings with Helm 3 and 4
 	$(BIN)/python -m pytest -n auto tests/chart
+
+$(SCHEMAS): $(READY) requirements/chart.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/chart.txt
+	touch $(SCHEMAS)
 
 # Apart from `test`, because it needs Chromium (installed with apt-get, as root) and npm.
 reports: $(READERS)  ## the HTML report in a real Chromium, SARIF and JUnit against their published schemas
@@ -106,7 +111,7 @@ format: setup  ## rewrite the code in the house format
 lock: setup  ## pin every dependency anew, with hashes
 	$(LOCK) --output-file requirements/runtime.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt pyproject.toml
-	for each in build linters reports; do $(LOCK) --constraint requirements/dev.txt --output-file requirements/$$each.txt requirements/$$each.in; done
+	for each in build chart linters reports; do $(LOCK) --constraint requirements/dev.txt --output-file requirements/$$each.txt requirements/$$each.in; done
 
 clean:  ## remove what the targets above made in this folder
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
