@@ -296,6 +296,15 @@ UNREADABLE: dict[str, tuple[str, int, str, str]] = {
     "a control character": ("kind: \x01", 1, "", "not YAML or JSON: "),
     "a tag that would run code": ("!!python/object/apply:os.abort []", 1, "", "not YAML or JSON: "),
     "an unhashable key": ("? [a]\n: b", 1, "", "not YAML or JSON: "),
+    "a number of no digits": ("kind: Service\nport: !!int ''", 1, "", "not YAML or JSON: a value"),
+    "a tag of a truth that is none": ("kind: !!bool maybe", 1, "", "not YAML or JSON: a value"),
+    "a tag of a date that is none": ("kind: !!timestamp now", 1, "", "not YAML or JSON: a value"),
+    "aliases of aliases without indentation": (
+        "\n".join(["a: &a0 []", *(f"a: &a{n + 1} [*a{n}]" for n in range(3000))]),
+        1,
+        "",
+        "nested too deeply",
+    ),
 }
 
 

@@ -54,7 +54,10 @@ def load_document(text: str, lines_before: int = 0) -> Any:
             return _json(text)
     data = _yaml(text, lines_before)
     if _ALIAS.search(text):
-        _require_modest(data)
+        try:
+            _require_modest(data)
+        except RecursionError:
+            raise NotYaml("nested too deeply") from None
     return data
 
 
@@ -67,6 +70,8 @@ def _yaml(text: str, lines_before: int) -> Any:
         raise NotYaml(_reason(error, lines_before)) from None
     except ValueError as error:
         raise NotYaml(f"not YAML or JSON: {error}") from None
+    except (LookupError, AttributeError):  # how PyYAML's constructors fail, as in `!!bool maybe`
+        raise NotYaml("not YAML or JSON: a value is not what its tag says") from None
     except RecursionError:
         raise NotYaml("nested too deeply") from None
 
