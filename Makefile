@@ -7,11 +7,13 @@ READY := $(VENV)/.ready
 LINTERS := $(VENV)/.linters
 READERS := $(VENV)/.readers
 SCHEMAS := $(VENV)/.schemas
+FUZZER := $(VENV)/.fuzzer
 LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 T ?= tests
+SECONDS ?= 120
 TAG ?= v$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/__init__.py)
 
-.PHONY: help setup demo run test e2e bench lint format docs chart reports screenshots image krew dist workflows check-generated lock clean
+.PHONY: help setup demo run test fuzz e2e bench lint format docs chart reports screenshots image krew dist workflows check-generated lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +35,14 @@ run: setup  ## the same webhook in the foreground, with a curl line to try
 
 test: setup  ## unit, property and real-socket tests (T=tests/core runs a part)
 	$(BIN)/python -m pytest -m 'not e2e' -n auto --ignore tests/chart --ignore tests/deploy/built --ignore tests/reports $(T)
+
+# Apart from `test`, because the fuzzer is large (35 MB), and is built for some versions of Python only.
+fuzz: $(FUZZER)  ## Hypothesis and Atheris on everything that reads bytes (SECONDS=120 for all together, ONLY="laws review")
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ONLY)
+
+$(FUZZER): $(READY) requirements/fuzz.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	touch $(FUZZER)
 
 e2e: setup  ## the same against a real etcd, kube-apiserver and kube-controller-manager
 	$(BIN)/python -m tests.e2e.controlplane --build-only
@@ -111,7 +121,7 @@ format: setup  ## rewrite the code in the house format
 lock: setup  ## pin every dependency anew, with hashes
 	$(LOCK) --output-file requirements/runtime.txt pyproject.toml
 	$(LOCK) --extra dev --constraint requirements/runtime.txt --output-file requirements/dev.txt pyproject.toml
-	for each in build chart linters reports; do $(LOCK) --constraint requirements/dev.txt --output-file requirements/$$each.txt requirements/$$each.in; done
+	for each in build chart fuzz linters reports; do $(LOCK) --constraint requirements/dev.txt --output-file requirements/$$each.txt requirements/$$each.in; done
 
 clean:  ## remove what the targets above made in this folder
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .fuzz build dist *.egg-info

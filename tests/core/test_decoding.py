@@ -48,6 +48,12 @@ def test_bytes_and_plain_data_give_the_same_value(manifest: Json) -> None:
     assert decode(json.encode(manifest), decoder_of(manifest)) == subject(manifest)
 
 
+def test_a_key_that_is_half_a_character_is_refused_in_plain_data_too() -> None:
+    """PyYAML makes one of `"\\ud800": 1` where it has no libyaml to read for it."""
+    with pytest.raises(InvalidObject, match="not UTF-8"):
+        convert({"metadata": {"\ud800": "x"}}, Endpoints)
+
+
 SPELLINGS = {
     "cluster_ip": "clusterIP",
     "cluster_ips": "clusterIPs",

@@ -84,7 +84,7 @@ def _explained(read: Callable[[], Value]) -> Value:
         raise InvalidObject("", f"not JSON: {error}") from None
     except RecursionError:
         raise InvalidObject("", "nested too deeply") from None
-    except UnicodeDecodeError:
+    except UnicodeError:  # also of half a surrogate pair, as a key: PyYAML's own reader lets it by
         raise InvalidObject("", "not UTF-8") from None
 
 
