@@ -41,11 +41,8 @@ class Target(NamedTuple):
     seeds: Callable[[], Iterable[bytes]]
 
 
-def _state() -> FixedState:
-    return FixedState(inventory=state_of(read_text(CLUSTER)))
-
-
-_front = Front(_state())
+_CLUSTER = read_text(CLUSTER)
+_front = Front(FixedState(inventory=state_of(_CLUSTER)))
 
 
 def a_connection(data: bytes) -> None:
@@ -128,9 +125,9 @@ def manifests(data: bytes) -> None:
     read = read_text(_text(data))
     for each in read.unreadable:
         assert "\n" not in str(each)
-    checked = judge_manifests(read, state_of(read_text(CLUSTER)), Policy())
+    checked = judge_manifests(read, state_of(_CLUSTER), Policy())
     _agree_with_admission(read, checked)
-    state = state_of(read_text(CLUSTER))
+    state = state_of(_CLUSTER)
     read.add_to(state)
     audited = Report(objects=tuple(audit(state, Policy())), unreadable=read.unread)
     known = found_in(audited)
@@ -143,7 +140,7 @@ def manifests(data: bytes) -> None:
 def _agree_with_admission(read: Manifests, checked: Report) -> None:
     if not read.subjects:
         return
-    before = state_of(read_text(CLUSTER))
+    before = state_of(_CLUSTER)
     old = {each.ref: before.published(each.ref) for each in read.subjects}
     read.add_to(before)
     front = Front(FixedState(inventory=before))
