@@ -88,7 +88,8 @@ def _run(plan: Plan, only: Sequence[str]) -> None:
     programs.vegeta()
     folder = _ROOT / ".bench" / ("quick" if plan.quick else "full")
     file = ResultsFile(folder / "results.json")
-    results = file.resume(describe_run(quick=plan.quick), anew=only)
+    run, load = describe_run(quick=plan.quick), os.getloadavg()[0]
+    results = file.resume(run, load=load, anew=only)
     with _stages(cores, plan) as stage:
         for part in PARTS:
             if part in results.missing and part in (only or PARTS):

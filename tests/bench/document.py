@@ -19,8 +19,8 @@ from tests.bench.writing import ASKED, NOBODY
 PLOT = "images/benchmarks.svg"
 
 
-def as_markdown(results: Results, endurance: str = "") -> str:
-    """Return the page; `endurance` is a section that somebody else has written."""
+def as_markdown(results: Results) -> str:
+    """Return the page, with a section for each part that was measured."""
     parts = [_head(results), _targets(results)]
     if results.serving:
         parts += [_serving(results.serving), _floors(results.serving)]
@@ -32,7 +32,7 @@ def as_markdown(results: Results, endurance: str = "") -> str:
         parts.append(_footprints(results.footprints))
     if results.auditing:
         parts.append(_auditing(results.auditing))
-    return "\n\n".join(filter(None, [*parts, endurance, _METHOD])) + "\n"
+    return "\n\n".join([*parts, _METHOD]) + "\n"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
@@ -55,7 +55,8 @@ def _head(results: Results) -> str:
         f"Measured by `make bench` at commit {run.commit}: {machine.processor}, {machine.cores} "
         f"cores, {machine.memory_gib} GiB, {machine.kernel}, Python {machine.python}, Kubernetes "
         f"{machine.kubernetes}, Gatekeeper {machine.gatekeeper}, vegeta {machine.vegeta}. The "
-        "server that is measured has one core, everything else the other.\n\n"
+        "server that is measured has one core, everything else the other. The load average was "
+        f"{results.load:.1f} when it began: other work makes every number worse.\n\n"
         "Trust the ratios, not the numbers: counterparts ran within seconds of each other. A "
         "result is the median of the rounds; their range stands in brackets." + quick
     )

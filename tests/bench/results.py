@@ -148,6 +148,8 @@ class Results(Struct, frozen=True, kw_only=True):
     """Everything so far; a part that is None is still to be measured."""
 
     run: Run
+    load: float = 0.0
+    """The machine's load average over a minute, when it began."""
     serving: Serving | None = None
     writing: Writing | None = None
     syncing: Syncing | None = None
@@ -160,7 +162,7 @@ class Results(Struct, frozen=True, kw_only=True):
         return [name for name in PARTS if getattr(self, name) is None]
 
 
-PARTS = tuple(name for name in Results.__struct_fields__ if name != "run")
+PARTS = tuple(name for name in Results.__struct_fields__ if name not in {"run", "load"})
 
 
 class ResultsFile:
@@ -169,7 +171,7 @@ class ResultsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def resume(self, run: Run, anew: Collection[str] = ()) -> Results:
+    def resume(self, run: Run, *, load: float, anew: Collection[str] = ()) -> Results:
         """Return what is kept of this very run, less the parts to be measured anew.
 
         That is what an interrupted run has left; after a complete one everything begins again,
@@ -178,7 +180,7 @@ class ResultsFile:
         """
         kept = self.read()
         if kept is None or kept.run != run or run.changed or not (kept.missing or anew):
-            return Results(run=run)
+            return Results(run=run, load=load)
         return replace(kept, **dict.fromkeys(anew))
 
     def read(self) -> Results | None:

@@ -21,14 +21,14 @@ def test_results_survive_the_file(file: ResultsFile) -> None:
 
 def test_there_is_nothing_at_first(file: ResultsFile) -> None:
     assert file.read() is None
-    assert file.resume(RUN) == Results(run=RUN)
+    assert file.resume(RUN, load=0.5) == Results(run=RUN, load=0.5)
     assert tuple(Results(run=RUN).missing) == PARTS
 
 
 def test_an_interrupted_run_goes_on(file: ResultsFile) -> None:
     interrupted = Results(run=RUN, serving=serving())
     file.write(interrupted)
-    assert file.resume(RUN) == interrupted
+    assert file.resume(RUN, load=0.5) == interrupted
     assert tuple(interrupted.missing) == tuple(part for part in PARTS if part != "serving")
 
 
@@ -45,18 +45,18 @@ def test_results_of_other_code_or_machines_are_not_mixed_in(
 ) -> None:
     file.write(Results(run=RUN, serving=serving()))
     assert isinstance(other, type(RUN))
-    assert file.resume(other) == Results(run=other)
+    assert file.resume(other, load=0.5) == Results(run=other, load=0.5)
 
 
 def test_changed_code_may_be_any_code(file: ResultsFile) -> None:
     changed = replace(RUN, commit="abc1234+")
     file.write(Results(run=changed, serving=serving()))
-    assert file.resume(changed) == Results(run=changed)
+    assert file.resume(changed, load=0.5) == Results(run=changed, load=0.5)
 
 
 def test_after_a_complete_run_everything_is_measured_anew(file: ResultsFile) -> None:
     file.write(results())
-    assert file.resume(RUN) == Results(run=RUN)
+    assert file.resume(RUN, load=0.5) == Results(run=RUN, load=0.5)
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"run": 1}', '{"serving": null}'])
@@ -68,6 +68,6 @@ def test_a_file_of_another_version_is_nothing(tmp_path: Path, text: str) -> None
 
 def test_after_a_complete_run_some_parts_can_be_measured_anew(file: ResultsFile) -> None:
     file.write(results())
-    assert file.resume(RUN, anew=["writing"]) == replace(results(), writing=None)
+    assert file.resume(RUN, load=0.5, anew=["writing"]) == replace(results(), writing=None)
     other = replace(RUN, commit="def5678")
-    assert file.resume(other, anew=["writing"]) == Results(run=other)
+    assert file.resume(other, load=0.5, anew=["writing"]) == Results(run=other, load=0.5)
