@@ -149,7 +149,16 @@ def _writing(writing: Writing) -> str:
 
 
 def _syncing(syncing: Syncing) -> str:
-    head = ("Pods", "Services", "Nodes", "lists MiB", "ready after s", "resident MiB", "peak MiB")
+    head = (
+        "Pods",
+        "Services",
+        "Nodes",
+        "lists MiB",
+        "ready after s",
+        "resident MiB",
+        "peak MiB",
+        "cost",
+    )
     rows = [
         (
             *(f"{count:,}" for count in (each.pods, each.services, each.nodes)),
@@ -157,6 +166,7 @@ def _syncing(syncing: Syncing) -> str:
             f"{each.seconds:.1f}",
             f"{each.resident_mib:.0f}",
             f"{each.peak_mib:.0f}",
+            times(Spread.of(each.costs)) if each.costs else "",
         )
         for each in syncing.syncs
     ]
@@ -165,7 +175,9 @@ def _syncing(syncing: Syncing) -> str:
         "## Starting in a large cluster\n\n"
         "From the start of the process until it is ready. Resident: all its processes, shared "
         "pages counted once. The API server is a stand-in that sends lists it has ready, "
-        f"compressed as a real one would; it took at most {slowest:.0%} of the time.\n\n"
+        f"compressed as a real one would; it took at most {slowest:.0%} of the time. "
+        "Cost: the core time for a review of two addresses there, in that of a route that does "
+        "nothing under the same gateway, measured beside it.\n\n"
         + table(head, rows, numbers=len(head))
     )
 
@@ -217,6 +229,8 @@ _METHOD = """\
   namespace and parameters, but no other objects: it cannot compare endpoints with Pods.
 * **Load.** [vegeta](https://github.com/tsenart/vegeta), sixteen different requests of each write in
   turn. A leg in which a single request fails is no result, and ends the run.
+* **Alone.** All servers share one core; those that are not measured are stopped meanwhile, since
+  collecting garbage and following a cluster is work even when nobody asks.
 * **Order.** Round by round: each write, and in it one server after the other, forwards in one round
   and backwards in the next.
 * **Again.** `make bench` builds and starts everything by itself; `make bench QUICK=1` is a smoke

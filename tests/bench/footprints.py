@@ -1,8 +1,4 @@
-"""Memory side by side, in a larger cluster of a real API server, and whether speed suffers there.
-
-Nothing that is done for one write should grow with the number of Pods of the cluster: the same
-write is timed again here, round by round as in `serving.py`.
-"""
+"""Memory and speed side by side, in a larger cluster of a real API server."""
 
 import time
 from statistics import median
@@ -11,7 +7,7 @@ from tests.bench import memory, scene
 from tests.bench.bulk import Size, pods
 from tests.bench.plan import Plan
 from tests.bench.results import Footprint, Footprints
-from tests.bench.serving import JUDGES, judges, reviews_of
+from tests.bench.serving import JUDGES, alone, judges, reviews_of
 from tests.bench.stage import Stage
 
 _SETTLE_SECONDS = 5.0
@@ -32,12 +28,13 @@ def measure(stage: Stage, plan: Plan) -> Footprints:
             for name in JUDGES if number % 2 == 0 else JUDGES[::-1]:
                 server = judging[name]
                 plan.say(f"round {number + 1} of {plan.rounds}: {name} in the larger cluster")
-                report = stage.vegeta.closed_loop(
-                    reviews_of(server, write),
-                    server.trust,
-                    workers=plan.workers,
-                    seconds=plan.seconds,
-                )
+                with alone(judging, name):
+                    report = stage.vegeta.closed_loop(
+                        reviews_of(server, write),
+                        server.trust,
+                        workers=plan.workers,
+                        seconds=plan.seconds,
+                    )
                 speeds[name].append(report.throughput)
         stored = len(stage.stored_pods())
         found = [

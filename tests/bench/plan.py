@@ -42,7 +42,7 @@ class Plan:
             seconds=0.75,
             latency_requests=10,
             longest_factor=2,
-            cluster_pods=(0, 2_000),
+            cluster_pods=(500, 2_000),
             footprint_pods=1000,
             audit_addresses=10_000,
         )

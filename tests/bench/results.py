@@ -97,6 +97,9 @@ class Sync(Struct, frozen=True, kw_only=True):
     """Proportional set size of all its processes, once it is ready."""
     peak_mib: float
     """The most that any one of its processes ever had resident."""
+    costs: tuple[float, ...]
+    """Core time for a review, in that of a route that does nothing; of each round. Empty: there
+    are no Pods to write about."""
 
 
 class Footprint(Struct, frozen=True, kw_only=True):

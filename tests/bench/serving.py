@@ -1,8 +1,9 @@
 """How fast reviews are answered over TLS, by the webhook and beside it.
 
-Four servers, each alone on one core: the webhook; Gatekeeper with an equivalent policy; and a Flask
-route that does nothing, under the webhook's own gateway and under gunicorn's own gthread worker.
-The last two are floors: what TLS, HTTP and Flask cost before anything is judged.
+Four servers on one core, of which those that are not measured are stopped meanwhile: the webhook;
+Gatekeeper with an equivalent policy; and a Flask route that does nothing, under the webhook's own
+gateway and under gunicorn's own gthread worker. The last two are floors: what TLS, HTTP and Flask
+cost before anything is judged.
 
 For every write and in every round each server has its turn, right after one another. A closed loop
 with a fixed number of connections finds its throughput. Then an open loop gives the latency of
@@ -11,17 +12,20 @@ those that judge, at one rate for both, which the slower of them can bear.
 
 import http.client
 import json
+import os
+import signal
 import ssl
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests import builders
-from tests.bench import scene
+from tests.bench import memory, scene
 from tests.bench.cores import on_cores
 from tests.bench.corpus import corpus
 from tests.bench.gatekeeper import Gatekeeper
@@ -115,21 +119,21 @@ def _server(stage: Stage, name: str, process: WebhookProcess | Gatekeeper) -> Se
 
 
 @contextmanager
-def floors(stage: Stage) -> Iterator[dict[str, Server]]:
+def floors(folder: Path, cores: Sequence[int]) -> Iterator[dict[str, Server]]:
     """Start the Flask route that does nothing, twice."""
     with ExitStack() as stack:
         found = {}
         for name, stock in ((GATEWAY_FLOOR, False), (GTHREAD_FLOOR, True)):
-            folder = stage.folder / ("gthread" if stock else "gateway")
-            folder.mkdir(exist_ok=True)
-            certificate = ServingCertificate(folder)
+            own = folder / ("gthread" if stock else "gateway")
+            own.mkdir(exist_ok=True)
+            certificate = ServingCertificate(own)
             process = GatewayProcess(
                 app="tests.bench.noop:app",
                 certificate=certificate,
                 limits={"threads": 32},
                 stock=stock,
             )
-            with on_cores(stage.cores.server):
+            with on_cores(cores):
                 stack.enter_context(process)
             host, port = process.address
             found[name] = Server(
@@ -139,6 +143,19 @@ def floors(stage: Stage) -> Iterator[dict[str, Server]]:
                 pid=process.pid,
             )
         yield found
+
+
+@contextmanager
+def alone(servers: Mapping[str, Server], name: str) -> Iterator[None]:
+    """Stop all other servers meanwhile: they share a core, and have work even when nobody asks."""
+    others = [p for s in servers.values() if s.name != name for p in memory.family(s.pid)]
+    try:
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in others:
+            os.kill(pid, signal.SIGCONT)
 
 
 def check_verdicts(servers: Sequence[Server], writes: Sequence[Write]) -> Verdicts:
@@ -158,7 +175,7 @@ def measure(stage: Stage, plan: Plan) -> Serving:
     """Run every leg. Raises DisagreementError, LoadError."""
     stored = stage.stored_pods()
     cluster = scene.Cluster(stored)
-    with judges(stage, cluster) as judging, floors(stage) as flooring:
+    with judges(stage, cluster) as judging, floors(stage.folder, stage.cores.server) as flooring:
         cases = [*cluster.writes(), *corpus(cluster)]
         verdicts = check_verdicts(list(judging.values()), cases)
         servers = {**judging, **flooring}
@@ -191,18 +208,20 @@ def _round(
     closed = {}
     for name in order:
         trust = servers[name].trust
-        if number == 0:
-            stage.vegeta.closed_loop(requests[name], trust, workers=plan.workers, seconds=0.5)
-        closed[name] = stage.vegeta.closed_loop(
-            requests[name], trust, workers=plan.workers, seconds=plan.seconds
-        )
+        with alone(servers, name):
+            if number == 0:
+                stage.vegeta.closed_loop(requests[name], trust, workers=plan.workers, seconds=0.5)
+            closed[name] = stage.vegeta.closed_loop(
+                requests[name], trust, workers=plan.workers, seconds=plan.seconds
+            )
     rate = _SHARE * min(closed[name].throughput for name in JUDGES)
     for name in order:
         latency = closed[name]
         if name in JUDGES:
             seconds = plan.latency_seconds(rate)
             trust = servers[name].trust
-            latency = stage.vegeta.open_loop(requests[name], trust, rate=rate, seconds=seconds)
+            with alone(servers, name):
+                latency = stage.vegeta.open_loop(requests[name], trust, rate=rate, seconds=seconds)
         yield Leg(
             write=write.name,
             kind=write.kind,

@@ -98,7 +98,16 @@ def test_writes_are_compared_with_nobody_asked() -> None:
 
 def test_clusters_are_told_by_size() -> None:
     table = rows(document.as_markdown(results()), "Starting in a large cluster")
-    assert table[-1] == ["150,000", "10,000", "5,000", "750.0", "1.5", "206", "70"]
+    assert table[-1] == [
+        "150,000",
+        "10,000",
+        "5,000",
+        "750.0",
+        "1.5",
+        "206",
+        "70",
+        "1.25× (1.20–1.30)",
+    ]
 
 
 def test_the_audit_is_told_in_a_sentence() -> None:

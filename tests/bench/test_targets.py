@@ -42,7 +42,10 @@ def test_every_target_is_told_with_what_was_measured() -> None:
             True,
         ),
         "Nothing in the hot path grows with the number of Pods of the cluster": (
-            "1,900 answers/s with 11,124 Pods, 1,961 with 1,124",
+            (
+                "1.25× (1.20–1.30) the cost of a route that does nothing with 150,000 Pods, "
+                "1.25× (1.20–1.30) with 10,000"
+            ),
             True,
         ),
         "≤ 1 KiB of resident memory for each Pod": ("1.00 KiB", True),
@@ -97,9 +100,11 @@ def test_what_grows_faster_than_the_addresses_is_not_linear() -> None:
 
 
 def test_a_larger_cluster_may_not_slow_it_down() -> None:
-    mine, theirs = footprints().footprints
-    slower = replace(footprints(), footprints=(replace(mine, throughput=1000.0), theirs))
-    found = Results(run=RUN, serving=serving(), footprints=slower)
+    clusters = sync(10_000, costs=(1.0,)), sync(20_000, costs=(9.0,)), sync(30_000, costs=(1.2,))
+    found = Results(run=RUN, syncing=replace(syncing(), syncs=clusters))
+    assert [t.measured for t in targets(found) if t.wanted.startswith("Nothing")] == [
+        "1.20× the cost of a route that does nothing with 30,000 Pods, 1.00× with 10,000"
+    ]
     assert [t.reached for t in targets(found) if t.wanted.startswith("Nothing")] == [False]
 
 
