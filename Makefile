@@ -11,9 +11,10 @@ FUZZER := $(VENV)/.fuzzer
 LOCK := $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --allow-unsafe --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 T ?= tests
 SECONDS ?= 120
+DURATION ?= 180
 TAG ?= v$(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' webhook/__init__.py)
 
-.PHONY: help setup demo run test fuzz e2e bench lint format docs chart reports screenshots image krew dist workflows check-generated lock clean
+.PHONY: help setup demo run test fuzz soak e2e bench lint format docs chart reports screenshots image krew dist workflows check-generated lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +40,9 @@ test: setup  ## unit, property and real-socket tests (T=tests/core runs a part)
 # Apart from `test`, because the fuzzer is large (35 MB), and is built for some versions of Python only.
 fuzz: $(FUZZER)  ## Hypothesis and Atheris on everything that reads bytes (SECONDS=120 for all together, ONLY="laws review")
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ONLY)
+
+soak: setup  ## endurance: memory under load, overload, restarts; writes docs/endurance.md (DURATION=180 seconds)
+	$(BIN)/python -m tests.endurance --seconds $(DURATION) --write
 
 $(FUZZER): $(READY) requirements/fuzz.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt

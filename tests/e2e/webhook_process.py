@@ -7,6 +7,7 @@ says and nothing more, and is reached by URL. Which namespaces' writes are sent 
 import base64
 import http.client
 import re
+import socket
 import ssl
 import sys
 import tempfile
@@ -109,10 +110,10 @@ class WebhookProcess:
         """Start it; the second time on the port of the first, where the API server looks."""
         listen = f"127.0.0.1:{self.address[1]}"
         command = (
-            *(sys.executable, "-m", "webhook", "serve", *self._flags),
+            *(sys.executable, "-m", "webhook", "serve"),
             *("--tls-cert", str(self.serving.certificate), "--tls-key", str(self.serving.key)),
             *("--listen", listen, "--health-listen", "127.0.0.1:0", "--drain-seconds", "0"),
-            *("--log-format", "json"),
+            *("--log-format", "json", *self._flags),
         )
         seen = len(self.log) if self._component.log.exists() else 0
         home = environment(self.directory)
@@ -121,6 +122,15 @@ class WebhookProcess:
 
     def stop(self, *, kill: bool = False) -> None:
         self._component.stop(kill=kill)
+
+    def dial(self) -> socket.socket:
+        """A TCP connection to the TLS port."""
+        return socket.create_connection(self.address, timeout=10)
+
+    def dial_tls(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket:
+        """The same, with the handshake done."""
+        context = context or self.serving.client_context()
+        return context.wrap_socket(self.dial(), server_hostname=self.address[0])
 
     def wait_ready(self, seconds: float = _START_SECONDS) -> None:
         self._component.wait_healthy(self._not_ready, seconds)

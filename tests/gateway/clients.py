@@ -8,9 +8,7 @@ import threading
 import time
 from contextlib import ExitStack, suppress
 from types import TracebackType
-from typing import NamedTuple, Self
-
-from tests.gateway_process import GatewayProcess, ServingCertificate
+from typing import NamedTuple, Protocol, Self
 
 _HALF_HEAD = b"POST /echo HTTP/1.1\r\nHost: gateway\r\nContent-"
 _HALF_BODY = b"POST /echo HTTP/1.1\r\nHost: gateway\r\nContent-Length: 1000\r\n\r\n" + b"x" * 500
@@ -71,6 +69,19 @@ class Wire:
         return self._file.read(1) == b""
 
 
+class Door(Protocol):
+    """What can be connected to."""
+
+    def dial(self) -> socket.socket: ...
+    def dial_tls(self, context: ssl.SSLContext | None = None) -> ssl.SSLSocket: ...
+
+
+class Trust(Protocol):
+    """What says whom to trust."""
+
+    def client_context(self) -> ssl.SSLContext: ...
+
+
 class BadClients:
     """A crowd of connections to one gateway, each left half done."""
 
@@ -84,7 +95,7 @@ class BadClients:
         "slow_reader",
     )
 
-    def __init__(self, gateway: GatewayProcess, certificate: ServingCertificate) -> None:
+    def __init__(self, gateway: Door, certificate: Trust) -> None:
         self._gateway = gateway
         self._context = certificate.client_context()
         self._stack = ExitStack()
@@ -164,8 +175,10 @@ class BadClients:
 
 def _is_open(sock: socket.socket) -> bool:
     """Whether the peer has not ended a connection; reads, beneath TLS, what has come."""
+    waiting = select.poll()  # Not select(): there may be more than 1,024 of them.
+    waiting.register(sock, select.POLLIN)
     try:
-        while select.select([sock], [], [], 0)[0]:
+        while waiting.poll(0):
             if not socket.socket.recv(sock, 2**20):
                 return False
     except ConnectionError:
