@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from msgspec import json
 
 from tests.builders import (
     LEADER,
@@ -34,7 +35,7 @@ from webhook.core.objects import (
     convert,
 )
 from webhook.core.objects.node import WireNode
-from webhook.core.objects.pod import POD_DECODER, WirePod, resolve_port
+from webhook.core.objects.pod import WirePod, resolve_port
 from webhook.core.objects.service import WireService
 
 # --- Services
@@ -408,7 +409,7 @@ def test_pods_of_one_owner_share_what_is_equal_in_them() -> None:
         body(pod(f"web-{n}", ip=f"10.0.0.{n}", containers=[container(container_port(80, "http"))]))
         for n in (1, 2)
     )
-    one, other = (POD_DECODER.decode(text).compact() for text in texts)
+    one, other = (json.decode(text, type=WirePod).compact() for text in texts)
     assert (one.labels, one.ports) == (WEB, (ContainerPort("http", "TCP", 80),))
     assert one.labels is other.labels
     assert one.ports is other.ports

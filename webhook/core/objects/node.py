@@ -1,8 +1,6 @@
 """Nodes: the addresses that are theirs, and the Pod ranges that they were given."""
 
-from typing import Final
-
-from msgspec import Struct, json
+from msgspec import Struct
 
 from webhook.core.addresses import parse
 from webhook.core.objects.decoding import NO_METADATA, Metadata, api_name
@@ -48,6 +46,3 @@ class WireNode(Struct, frozen=True, omit_defaults=True, gc=False):
             ips=tuple(dict.fromkeys(filter(None, texts))),
             pod_cidrs=tuple(dict.fromkeys(filter(None, cidrs))),
         )
-
-
-NODE_DECODER: Final = json.Decoder(WireNode)

@@ -5,7 +5,7 @@ from functools import lru_cache
 from sys import intern
 from typing import Final
 
-from msgspec import Struct, json
+from msgspec import Struct
 
 from webhook.core.addresses import parse
 from webhook.core.objects.decoding import NO_METADATA, Metadata, api_name
@@ -135,9 +135,6 @@ def _shared_labels(labels: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
 @lru_cache(maxsize=_SHARED)
 def _shared_ports(ports: tuple[ContainerPort, ...]) -> tuple[ContainerPort, ...]:
     return ports
-
-
-POD_DECODER: Final = json.Decoder(WirePod)
 
 
 def _ips(status: _Status) -> tuple[str, ...]:

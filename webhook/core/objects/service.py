@@ -1,9 +1,8 @@
 """Services: what decides which Pods and ports belong to them."""
 
 from collections.abc import Mapping
-from typing import Final
 
-from msgspec import Struct, json
+from msgspec import Struct
 
 from webhook.core.addresses import parse
 from webhook.core.objects.decoding import NO_METADATA, Metadata, api_name
@@ -109,9 +108,6 @@ class WireService(Struct, frozen=True, omit_defaults=True, gc=False):
     def _public_ips(self) -> tuple[str, ...]:
         ingress = self.status.load_balancer.ingress or ()
         return _addresses((*(self.spec.external_ips or ()), *(point.ip for point in ingress)))
-
-
-SERVICE_DECODER: Final = json.Decoder(WireService)
 
 
 def _port(wire: _WirePort) -> ServicePort:
