@@ -8,7 +8,7 @@ from webhook.cluster.state import FixedState
 
 ROUND = 1000
 STRAY_OBJECTS = 2 * ROUND // 10
-"""What the interpreter and its libraries may keep for themselves: far less than one for a denial."""
+"""What the interpreter and its libraries may keep for themselves: far less than one a denial."""
 
 
 def test_denials_of_ever_other_users_names_and_addresses_leave_no_object_behind() -> None:
