@@ -152,7 +152,7 @@ class Results(Struct, frozen=True, kw_only=True):
 
     run: Run
     load: float = 0.0
-    """The machine's load average over a minute, when it began."""
+    """The machine's load average over a minute, when it began, or was resumed if that was more."""
     serving: Serving | None = None
     writing: Writing | None = None
     syncing: Syncing | None = None
@@ -184,7 +184,7 @@ class ResultsFile:
         kept = self.read()
         if kept is None or kept.run != run or run.changed or not (kept.missing or anew):
             return Results(run=run, load=load)
-        return replace(kept, **dict.fromkeys(anew))
+        return replace(kept, load=max(kept.load, load), **dict.fromkeys(anew))
 
     def read(self) -> Results | None:
         """Return what there is; None where there is nothing, or of another version."""

@@ -26,9 +26,10 @@ def test_there_is_nothing_at_first(file: ResultsFile) -> None:
 
 
 def test_an_interrupted_run_goes_on(file: ResultsFile) -> None:
-    interrupted = Results(run=RUN, serving=serving())
+    interrupted = Results(run=RUN, load=0.2, serving=serving())
     file.write(interrupted)
-    assert file.resume(RUN, load=0.5) == interrupted
+    assert file.resume(RUN, load=0.1) == interrupted
+    assert file.resume(RUN, load=0.5) == replace(interrupted, load=0.5)
     assert tuple(interrupted.missing) == tuple(part for part in PARTS if part != "serving")
 
 
@@ -68,6 +69,8 @@ def test_a_file_of_another_version_is_nothing(tmp_path: Path, text: str) -> None
 
 def test_after_a_complete_run_some_parts_can_be_measured_anew(file: ResultsFile) -> None:
     file.write(results())
-    assert file.resume(RUN, load=0.5, anew=["writing"]) == replace(results(), writing=None)
+    assert file.resume(RUN, load=0.5, anew=["writing"]) == replace(
+        results(), load=0.5, writing=None
+    )
     other = replace(RUN, commit="def5678")
     assert file.resume(other, load=0.5, anew=["writing"]) == Results(run=other, load=0.5)
