@@ -19,6 +19,7 @@ from tests.e2e.differential.rows import (
     Row,
     ips,
     is_live,
+    is_mirrored,
     mirroring_changes,
     pod_changes,
     service_changes,
@@ -140,12 +141,15 @@ class Explainer:
     def _mirrored_bases(
         self, judgement: Judgement, claim: Claim, services: list[Version], pods: list[Version]
     ) -> Iterator[Basis]:
-        """Mirrored Endpoints may name Pods, and are then right as long as these are so."""
+        """Mirrored Endpoints may name Pods, and are then right as long as these are so.
+
+        Of a Service's versions only one without a selector is a reason to mirror.
+        """
         holding = [pod for pod in pods if claim.address in ips(pod) and is_live(pod)]
+        service = next((each for each in services if is_mirrored(each)), None)
         for mirrored in self._candidates("Endpoints", judgement):
             if claim in could_mirror(mirrored):
                 for pod in holding if claim.uid else [None]:
-                    service = services[0] if services else None
                     yield Basis(service=service, pod=pod, mirrored=mirrored)
 
     def _candidates(self, kind: str, judgement: Judgement) -> list[Version]:

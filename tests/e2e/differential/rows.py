@@ -136,6 +136,11 @@ def selects(service: Version) -> bool:
     return spec["type"] != "ExternalName" and bool(spec.get("selector"))
 
 
+def is_mirrored(service: Version) -> bool:
+    """As far as the mirroring controller is concerned, which does not look at the type."""
+    return not service.object["spec"].get("selector")
+
+
 def ips(pod: Version) -> list[str]:
     return [entry["ip"] for entry in pod.object["status"].get("podIPs") or []]
 

@@ -139,7 +139,10 @@ def test_a_mirror_for_a_service_that_selects_by_now(
     late = eventually(lambda: _refused(as_strict, write))
     assert late.rules == {"EG201", "EG301"}
     history.catch_up()
-    assert Row.MIRRORING_ENDED in Explainer(history).explain(late)
+    later = as_strict.judge(write.body(), write.arrived)
+    assert later.rules == late.rules
+    for refused in (late, later):
+        assert Row.MIRRORING_ENDED in Explainer(history).explain(refused)
 
 
 def test_a_service_as_it_is_with_a_pod_as_it_was(
