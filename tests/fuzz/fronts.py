@@ -9,15 +9,8 @@ from gunicorn.config import Config
 from tests.fuzz.contract import Answer, hold, read_answer
 from webhook.cluster.state import State
 from webhook.core.policy import Policy
-from webhook.gateway.http import (
-    Applications,
-    BufferedRequest,
-    Refusal,
-    RequestBuffer,
-    Responder,
-    plain_reply,
-    settled,
-)
+from webhook.gateway.heads import BufferedRequest, Refusal
+from webhook.gateway.http import Applications, RequestBuffer, Responder, plain_reply, settled
 from webhook.server import Judge, create_app
 from webhook.telemetry import LOG, Telemetry
 from webhook.validation import MAX_BODY_BYTES

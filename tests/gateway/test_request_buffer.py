@@ -18,7 +18,8 @@ from gunicorn.config import Config
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.gateway.http import BufferedRequest, Refusal, RequestBuffer, settled
+from webhook.gateway.heads import BufferedRequest, Refusal
+from webhook.gateway.http import RequestBuffer, settled
 
 ADDRESS = ("192.0.2.1", 1234)
 CFG = settled(Config(), is_ssl=True)

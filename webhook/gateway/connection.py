@@ -12,7 +12,8 @@ from enum import Enum, auto
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
-from webhook.gateway.http import CONTINUE, BufferedRequest, Reply, RequestBuffer
+from webhook.gateway.heads import BufferedRequest
+from webhook.gateway.http import CONTINUE, Reply, RequestBuffer
 
 TlsContext = Callable[[], ssl.SSLContext]
 

@@ -1,49 +1,42 @@
-"""HTTP on bytes that are already here: no socket, no thread, no clock.
+"""HTTP on bytes that are already here: no socket, no thread.
 
-gunicorn parses heads, builds the environ and frames responses. This module finds where a head
-ends, waits for as many bytes as gunicorn's Content-Length says, and keeps what is written.
+gunicorn parses heads (`heads`), builds the environ and frames responses. This module finds where a
+head ends, waits for as many bytes as its Content-Length says, and keeps what is written. Only what
+the gateway and the prompt application answer is framed here, because that is soon done.
 
-Names of gunicorn which are not documented and which this package stands on (a test pins them):
-`http.message.Request(cfg, unreader, peer_addr)` with `_expected_100_continue` and `body.reader`,
-`http.body.LengthReader.length`, `http.unreader.IterUnreader`, `http.wsgi.create` and a Response
-that writes through nothing but `sock.sendall`; `workers.base.Worker.init_process`, which ends in
-`run()`; `arbiter.Arbiter.handle_*` and `WORKER_BOOT_ERROR`; `glogging.Logger.setup`.
+Names of gunicorn which are not documented and which this package stands on, besides those of
+`heads` (a test pins them): `http.wsgi.create` and a Response that writes through nothing but
+`sock.sendall`; `workers.base.Worker.init_process`, which ends in `run()`;
+`arbiter.Arbiter.handle_*` and `WORKER_BOOT_ERROR`; `glogging.Logger.setup`.
 """
 
 import io
 import logging
+import time
 from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from gunicorn.config import Config
-from gunicorn.http import errors
-from gunicorn.http.body import LengthReader
-from gunicorn.http.message import Request
-from gunicorn.http.unreader import IterUnreader
 from gunicorn.http.wsgi import create
+
+from webhook.gateway.heads import MAX_HEAD_BYTES, BufferedRequest, HeadReader, Refusal
 
 WsgiApplication = Callable[[dict[str, Any], Any], Iterable[bytes]]
 PromptApplication = Callable[[dict[str, Any], Any], Iterable[bytes] | None]
 """A WSGI application that waits for nothing: neither for another machine, nor a disk, nor a lock.
 
 It may return None, before it has called `start_response`, and so leave the request to one that may.
+It gives a Content-Length, and nothing that a client sent in any header.
 """
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 _HEAD_END = b"\r\n\r\n"
-_MAX_HEAD_BYTES = 32 * 1024
 
 _log = logging.getLogger(__name__)
-
-
-class Refusal(Exception):
-    """The client's bytes are not a request that we serve; where the next one starts is unknown."""
-
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 class Reply(NamedTuple):
@@ -57,15 +50,31 @@ class Reply(NamedTuple):
 def plain_reply(status: HTTPStatus, text: str, *, keep_alive: bool, retry_after: int = 0) -> Reply:
     """A short answer of the gateway itself."""
     body = f"{text}\n".encode()
-    head = [
-        f"HTTP/1.1 {status.value} {status.phrase}",
-        "Content-Type: text/plain; charset=utf-8",
-        f"Content-Length: {len(body)}",
-        f"Connection: {'keep-alive' if keep_alive else 'close'}",
+    headers = [
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(body))),
     ]
     if retry_after:
-        head.append(f"Retry-After: {retry_after}")
-    return Reply("\r\n".join(head).encode() + _HEAD_END + body, keep_alive)
+        headers.append(("Retry-After", str(retry_after)))
+    return _framed(f"{status.value} {status.phrase}", headers, body, keep_alive=keep_alive)
+
+
+def _framed(
+    status: str, headers: Iterable[tuple[str, str]], body: bytes, *, keep_alive: bool
+) -> Reply:
+    head = [
+        f"HTTP/1.1 {status}",
+        f"Date: {_date(int(time.monotonic()))}",
+        f"Connection: {'keep-alive' if keep_alive else 'close'}",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
+    return Reply("\r\n".join(head).encode("latin-1") + _HEAD_END + body, keep_alive)
+
+
+@lru_cache(maxsize=1)
+def _date(_second: int) -> str:
+    """Now, made once a second: it takes longer than everything else of a head."""
+    return formatdate(usegmt=True)
 
 
 def settled(cfg: Config, *, is_ssl: bool) -> SimpleNamespace:
@@ -79,32 +88,16 @@ def settled(cfg: Config, *, is_ssl: bool) -> SimpleNamespace:
     )
 
 
-class BufferedRequest(Request):  # type: ignore[misc]
-    """gunicorn's request, made from a head that is complete."""
-
-    body_bytes = 0
-    """The size of its body."""
-    _expected_100_continue: bool
-
-    def take_expectation(self) -> bool:
-        """Whether the client waits for `100 Continue`; True at most once."""
-        expected: bool = self._expected_100_continue
-        self._expected_100_continue = False
-        return expected
-
-
 class RequestBuffer:
     """Puts the bytes of one connection together until a request is complete."""
 
     __slots__ = (
-        "_address", "_body", "_cfg", "_max_body_bytes", "_missing", "_request", "_searched",
+        "_body", "_heads", "_missing", "_request", "_searched",
         "unread",
     )  # fmt: skip
 
     def __init__(self, cfg: SimpleNamespace, address: Any, max_body_bytes: int) -> None:
-        self._cfg = cfg
-        self._address = address
-        self._max_body_bytes = max_body_bytes
+        self._heads = HeadReader(cfg, address, max_body_bytes)
         self._request: BufferedRequest | None = None
         self._body = io.BytesIO()
         self._missing = 0
@@ -127,7 +120,7 @@ class RequestBuffer:
             head, data = self._split(self.unread + data if self.unread else data)
             if head is None:
                 return None
-            self._request, self._missing = self._parse(head)
+            self._request, self._missing = self._heads.read(head)
         return self._add_body(data)
 
     def take_expectation(self) -> bool:
@@ -135,11 +128,11 @@ class RequestBuffer:
         return self._request is not None and self._request.take_expectation()
 
     def _split(self, data: bytes) -> tuple[bytes | None, bytes]:
-        end = data.find(_HEAD_END, self._searched, _MAX_HEAD_BYTES)
-        if end < 0 and len(data) >= _MAX_HEAD_BYTES:
+        end = data.find(_HEAD_END, self._searched, MAX_HEAD_BYTES)
+        if end < 0 and len(data) >= MAX_HEAD_BYTES:
             raise Refusal(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"the request head is larger than {_MAX_HEAD_BYTES} bytes",
+                f"the request head is larger than {MAX_HEAD_BYTES} bytes",
             )
         if end < 0:
             self.unread = data
@@ -149,21 +142,6 @@ class RequestBuffer:
         self._searched = 0
         end += len(_HEAD_END)
         return data[:end], data[end:]
-
-    def _parse(self, head: bytes) -> tuple[BufferedRequest, int]:
-        try:
-            request = BufferedRequest(self._cfg, IterUnreader((head,)), self._address)
-        except (errors.ParseException, errors.NoMoreData, StopIteration) as error:
-            raise Refusal(_STATUS.get(type(error), HTTPStatus.BAD_REQUEST), str(error)) from error
-        reader = request.body.reader
-        if not isinstance(reader, LengthReader):
-            raise Refusal(HTTPStatus.LENGTH_REQUIRED, "send a Content-Length, not chunks")
-        if reader.length > self._max_body_bytes:
-            raise Refusal(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"the request body is larger than {self._max_body_bytes} bytes",
-            )
-        return request, reader.length
 
     def _add_body(self, data: bytes) -> BufferedRequest | None:
         if len(data) > self._missing:
@@ -187,14 +165,6 @@ class RequestBuffer:
         return request
 
 
-_STATUS = {
-    errors.LimitRequestLine: HTTPStatus.REQUEST_URI_TOO_LONG,
-    errors.LimitRequestHeaders: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-    errors.UnsupportedTransferCoding: HTTPStatus.NOT_IMPLEMENTED,
-    errors.ExpectationFailed: HTTPStatus.EXPECTATION_FAILED,
-}
-
-
 class _WrittenResponse:
     """Stands where gunicorn's Response has a socket, and keeps what it writes."""
 
@@ -205,9 +175,6 @@ class _WrittenResponse:
 
     def sendall(self, data: bytes) -> None:
         self.chunks.append(data)
-
-
-_FAILED = plain_reply(HTTPStatus.INTERNAL_SERVER_ERROR, "the application failed", keep_alive=False)
 
 
 def _nothing_prompt(_environ: dict[str, Any], _start_response: Any) -> None:
@@ -229,9 +196,9 @@ class Responder:
         self._cfg = cfg
         self._server = server
         self.draining = False
+        """Whether clients are told, with each response, to close the connection."""
         self.refused = 0
         """Requests that were not worked on."""
-        """Whether clients are told, with each response, to close the connection."""
 
     def respond(self, request: BufferedRequest, address: Any, certificate: Any) -> Reply:
         """Run the application and return all that it answers; it is never streamed.
@@ -240,10 +207,11 @@ class Responder:
         answered for with 500.
         """
         try:
-            return self._call(self._apps.app, request, address, certificate) or _FAILED
+            return self._call(request, address, certificate)
         except BaseException:  # A SystemExit here must not cost us a thread.
             _log.exception("the application failed on %s %s", request.method, request.path)
-            return _FAILED
+            status = HTTPStatus.INTERNAL_SERVER_ERROR
+            return plain_reply(status, "the application failed", keep_alive=False)
 
     def respond_promptly(
         self, request: BufferedRequest, address: Any, certificate: Any
@@ -252,13 +220,41 @@ class Responder:
         if self._apps.prompt is _nothing_prompt:
             return None
         try:
-            reply = self._call(self._apps.prompt, request, address, certificate)
+            reply = self._call_promptly(request, address, certificate)
         except Exception:
             _log.exception("no prompt answer to %s %s", request.method, request.path)
             reply = None
         if reply is None:
             request.body.seek(0)
         return reply
+
+    def _call_promptly(
+        self, request: BufferedRequest, address: Any, certificate: Any
+    ) -> Reply | None:
+        """The answer, framed here: gunicorn takes as long for that as judging does."""
+        begun: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]]) -> None:
+            begun[:] = status, headers
+
+        parts = self._apps.prompt(self._environ(request, address, certificate), start_response)
+        if parts is None:
+            return None
+        status, headers = begun
+        keep_alive = not (self.draining or request.should_close())
+        return _framed(status, headers, b"".join(parts), keep_alive=keep_alive)
+
+    def _environ(self, request: BufferedRequest, address: Any, certificate: Any) -> dict[str, Any]:
+        """gunicorn's environ, made once for all requests of a connection with the same head."""
+        if not request.environ:
+            _, made = create(request, _WrittenResponse(), address, self._server, self._cfg)
+            del made["gunicorn.socket"], made["wsgi.early_hints"]
+            request.environ.update(made, **{"wsgi.multithread": True})
+        environ = {**request.environ, "wsgi.input": request.body}
+        environ["ssl.peer_certificate"] = certificate
+        if "CONTENT_LENGTH" in environ:
+            environ["CONTENT_LENGTH"] = str(request.body_bytes)
+        return environ
 
     def overloaded(self, request: BufferedRequest) -> Reply:
         """Say that a request is not going to be worked on; an API server repeats it in a second."""
@@ -268,17 +264,13 @@ class Responder:
             HTTPStatus.SERVICE_UNAVAILABLE, "overloaded", keep_alive=not last, retry_after=1
         )
 
-    def _call(
-        self, app: PromptApplication, request: BufferedRequest, address: Any, certificate: Any
-    ) -> Reply | None:
+    def _call(self, request: BufferedRequest, address: Any, certificate: Any) -> Reply:
         written = _WrittenResponse()
         response, environ = create(request, written, address, self._server, self._cfg)
         del environ["gunicorn.socket"]
         environ["wsgi.multithread"] = True
         environ["ssl.peer_certificate"] = certificate
-        parts = app(environ, response.start_response)
-        if parts is None:
-            return None
+        parts = self._apps.app(environ, response.start_response)
         if self.draining:
             response.force_close()
         try:

@@ -20,14 +20,8 @@ from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from types import SimpleNamespace
 
 from webhook.gateway.connection import Connection, Phase, TlsContext
-from webhook.gateway.http import (
-    Applications,
-    BufferedRequest,
-    Refusal,
-    RequestBuffer,
-    Responder,
-    plain_reply,
-)
+from webhook.gateway.heads import BufferedRequest, Refusal
+from webhook.gateway.http import Applications, RequestBuffer, Responder, plain_reply
 from webhook.gateway.pool import RequestPool
 from webhook.gateway.registry import Registry
 from webhook.gateway.settings import Limits, PortStatus

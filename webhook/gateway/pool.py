@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 
 from webhook.gateway.connection import Connection, Phase
-from webhook.gateway.http import BufferedRequest, Responder
+from webhook.gateway.heads import BufferedRequest
+from webhook.gateway.http import Responder
 
 # A larger request may take milliseconds to answer, even promptly, and no other is served meanwhile.
 _PROMPT_BYTES = 32 * 1024
