@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from webhook.cluster.decoding import Resource
 from webhook.cluster.resources import STORED
 from webhook.core.engine import Finding, judge
 from webhook.core.inventory import Inventory
@@ -26,7 +27,7 @@ SKIP_MIRROR = "endpointslice.kubernetes.io/skip-mirror"
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 POLICY = Policy()
-_READ = {resource.kind: resource.read_plain for resource in STORED}
+_KINDS: Mapping[str, Resource[Any]] = {each.kind: each for each in STORED}
 
 
 def metadata(name: str, namespace: str = NAMESPACE, **fields: Any) -> Json:
@@ -298,7 +299,8 @@ def service_account(name: str = "default", namespace: str | None = NAMESPACE) ->
 
 def value_of(manifest: Json) -> object:
     """What the inventory keeps of it."""
-    return _READ[manifest["kind"]](manifest)
+    resource = _KINDS[manifest["kind"]]
+    return resource.value_of(resource.read_manifest(manifest))
 
 
 def subject(manifest: Json) -> Endpoints | EndpointSlice:

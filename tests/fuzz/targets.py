@@ -69,7 +69,7 @@ def an_object(data: bytes) -> None:
     assert (value is None) is isinstance(item, Undecodable)
     if value is not None:
         assert item == value
-        assert resource.read_plain(lax_json(text)) == value
+        assert resource.value_of(resource.read_manifest(lax_json(text))) == value
 
 
 def a_watch_event(data: bytes) -> None:

@@ -5,6 +5,7 @@ not decode) is looked at a second time, for its name.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from copy import copy
 from typing import Any, Final, Generic, TypeVar
 
@@ -12,7 +13,7 @@ from msgspec import DecodeError, Raw, Struct, json
 
 from webhook.cluster.errors import ClusterUnavailable, MalformedAnswer, Status, refusal
 from webhook.cluster.paths import object_path
-from webhook.core.objects import convert, decode
+from webhook.core.objects import InvalidObject, convert, decode
 
 Wire = TypeVar("Wire")
 
@@ -56,6 +57,7 @@ class _Event(Struct, Generic[Wire], frozen=True, gc=False):
 
 
 _HEADS: Final = json.Decoder(_Head)
+_PLAIN: Final[json.Decoder[Any]] = json.Decoder()
 _EVENT_HEADS: Final = json.Decoder(_Event[_Head])
 _EVENT_STATUSES: Final = json.Decoder(_Event[Status])
 _BOOKMARK: Final = WatchEvent("BOOKMARK")
@@ -101,9 +103,19 @@ class Resource(Generic[Wire]):
         """The value of one object. Raises `InvalidObject`."""
         return self._convert(self.read_wire(body))
 
-    def read_plain(self, data: Any) -> object:
-        """The value of one object that YAML gave as plain data. Raises `InvalidObject`."""
-        return self._convert(convert(data, self._wire))
+    def read_manifest(self, data: Any) -> Wire:
+        """One object of a manifest, which is JSON or plain data that YAML gave, as it would stand
+        on the wire. A null counts as absent. Raises `InvalidObject`.
+        """
+        if isinstance(data, Raw):
+            with suppress(InvalidObject):
+                return self.read_wire(data)
+            data = decode(data, _PLAIN)
+        return convert(data, self._wire)
+
+    def value_of(self, wire: Wire) -> object:
+        """The value that is kept. Raises `InvalidObject`."""
+        return self._convert(wire)
 
     def read_item(self, item: Raw) -> object:
         """The value of one item of a list, or `Undecodable`."""

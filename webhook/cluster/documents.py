@@ -1,7 +1,7 @@
 """YAML as Kubernetes reads it: safe, fast where libyaml is there, and with dates left as text."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ _NUMBERS: Final = {
 }
 """Without the base 60 of YAML 1.1, which makes a number of `12:30` and of `2001:10:20`."""
 _STEP: Final = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
+_SOMETHING: Final = re.compile(rb"[^ \n-]")
 _MOST_NODES: Final = 5_000_000
 _ALIAS: Final = re.compile(r"(?:^|[\s\[,{])\*[^\s,\]}]")
 
@@ -45,6 +46,38 @@ class _Loader(_SafeLoader):
 
 class NotYaml(ValueError):
     """The text is no YAML (nor JSON, which is a part of it); the message names the line."""
+
+
+def documents_of(content: bytes) -> Iterator[tuple[int, bytes | str]]:
+    """Each document of a file, with the number of lines above it. Raises `UnicodeDecodeError`.
+
+    A file without separators is one document, as it is: a dump of a cluster has millions of lines.
+    """
+    if content.startswith(b"---") or b"\n---" in content:
+        yield from _between_separators(content.decode())
+    elif _SOMETHING.search(content):
+        yield 0, content
+
+
+def _between_separators(text: str) -> Iterator[tuple[int, str]]:
+    begun, lines = 0, text.split("\n")
+    for index, line in enumerate([*lines, "---"]):
+        if line.rstrip() != "---" and not line.startswith("--- "):
+            continue
+        document = "\n".join(lines[begun:index])
+        if document.strip(" \n-"):
+            yield begun, document
+        # What follows the marker on its line belongs to the next document, marker included.
+        begun = index
+
+
+def open_document(chunk: bytes | str, lines_before: int = 0) -> Any:
+    """One document of `documents_of`: JSON as `msgspec.Raw` that nobody has looked into, YAML as
+    plain data. Raises `NotYaml`, and `UnicodeDecodeError` for what is not JSON.
+    """
+    with suppress(msgspec.DecodeError, UnicodeEncodeError):
+        return _json(chunk, msgspec.Raw)
+    return load_document(chunk if isinstance(chunk, str) else chunk.decode(), lines_before)
 
 
 def load_document(text: str, lines_before: int = 0) -> Any:
@@ -96,10 +129,10 @@ def _size(data: Any, known: dict[int, int], open_: set[int]) -> int:
     return known[id(data)]
 
 
-def _json(text: str) -> Any:
+def _json(text: bytes | str, to: Any = Any) -> Any:
     """Most machine-made input is JSON, which reads fifty times faster as such."""
     try:
-        return msgspec.json.decode(text)
+        return msgspec.json.decode(text, type=to)
     except RecursionError:
         raise NotYaml("nested too deeply") from None
 

@@ -1,47 +1,29 @@
 """Manifests in files, folders and stdin, as state to judge against and as objects to be judged.
 
 Reads what `kubectl` prints and takes: YAML of any number of documents, JSON, and List objects. Each
-document is read on its own, so a broken one costs only itself.
+document is read on its own, so a broken one costs only itself. JSON becomes values with no plain
+data in between: a dump of a whole cluster takes the memory of its bytes and of what is kept.
 """
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Raw, Struct, json, structs
 
-from webhook.cluster.documents import NotYaml, load_document
-from webhook.cluster.origins import Source, source
+from webhook.cluster.decoding import Resource
+from webhook.cluster.documents import NotYaml, documents_of, open_document
+from webhook.cluster.files import Text, Unreadable, texts, whole_file
+from webhook.cluster.origins import Source, legible
 from webhook.cluster.resources import STORED
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject, ObjectRef
+from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject, ObjectRef, decode
+from webhook.core.objects.decoding import Metadata
 from webhook.core.report import Unread
 
-SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unreadable:
-    """Something that could not be read, said so that its writer finds the place."""
-
-    file: str
-    document: int
-    """Counts from 1; 0 when the file as a whole could not be read."""
-    field: str
-    reason: str
-
-    @property
-    def place(self) -> str:
-        """File and document."""
-        return f"{self.file}, document {self.document}" if self.document else self.file
-
-    def __str__(self) -> str:
-        return ": ".join(filter(None, (self.place, self.field, self.reason)))
-
-
-class Manifest(Struct, frozen=True):
+class Manifest(Struct, frozen=True, gc=False):
     """One object that was read, and where."""
 
     ref: ObjectRef
@@ -101,13 +83,13 @@ def read_paths(paths: Iterable[str], namespace: str = "default") -> Manifests:
 
     Objects that name no namespace are taken to be in `namespace`.
     """
-    texts = (text for path in paths for text in _texts(path))
-    return _collect(item for text in texts for item in _read(text, namespace))
+    every = (text for path in paths for text in texts(path))
+    return _collect(item for text in every for item in _read(text, namespace))
 
 
 def read_text(text: str, file: str = "text", namespace: str = "default") -> Manifests:
     """Read YAML or JSON that is in memory already; `file` is what errors call it."""
-    return _collect(_read(_Text(file, text), namespace))
+    return _collect(_read(Text(file, text.encode(errors="surrogatepass")), namespace))
 
 
 def read_state(paths: Iterable[str]) -> tuple[Inventory, tuple[Unreadable, ...]]:
@@ -126,13 +108,6 @@ def state_of(manifests: Manifests) -> Inventory:
 _Item = Manifest | Unreadable
 
 
-class _Text(Struct, frozen=True):
-    """The content of one file."""
-
-    file: str
-    content: str
-
-
 class _Document(Struct, frozen=True):
     """One document of a file, and where objects are that name no namespace."""
 
@@ -141,13 +116,30 @@ class _Document(Struct, frozen=True):
     namespace: str
     lines_before: int
     text: str
+    """For lines to be looked up in it."""
 
     def unreadable(self, field: str, reason: str) -> Unreadable:
         """Say that something in it cannot be read."""
-        return Unreadable(file=self.file, document=self.number, field=field, reason=reason)
+        place = field.rstrip(".")
+        return Unreadable(file=self.file, document=self.number, field=place, reason=reason)
 
 
-_BY_KIND: Final = {resource.kind: resource for resource in STORED}
+class _Head(Struct, frozen=True, gc=False, rename="camel"):
+    """What an object says it is, as far as it does."""
+
+    kind: str | None = None
+    api_version: str | None = None
+
+
+class _List(Struct, frozen=True):
+    items: list[Raw] | None = None
+
+
+_NOTHING_SAID: Final = _Head()
+_KINDS: Final[Mapping[str, Resource[Any]]] = {each.kind: each for each in STORED}
+_HEADS: Final = json.Decoder(_Head)
+_LISTS: Final = json.Decoder(_List)
+_PLAIN: Final[json.Decoder[Any]] = json.Decoder()
 
 
 def _collect(items: Iterable[_Item]) -> Manifests:
@@ -160,110 +152,108 @@ def _collect(items: Iterable[_Item]) -> Manifests:
     return Manifests(manifests=tuple(manifests), unreadable=tuple(unreadable))
 
 
-def _texts(path: str) -> Iterator[_Text | Unreadable]:
-    if path == "-":
-        yield _text("standard input", sys.stdin.buffer.read)
-        return
-    for file in _files(Path(path)):
-        yield _text(str(file), file.read_bytes)
-
-
-def _text(file: str, read: Callable[[], bytes]) -> _Text | Unreadable:
-    try:
-        return _Text(file, read().decode("utf-8-sig"))
-    except OSError as error:
-        return _whole_file(file, error.strerror or str(error))
-    except UnicodeDecodeError:
-        return _whole_file(file, "it is not UTF-8 text")
-
-
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    return sorted(p for p in path.rglob("*") if p.suffix in SUFFIXES and not p.is_dir())
-
-
-def _whole_file(file: str, reason: str) -> Unreadable:
-    return Unreadable(file=file, document=0, field="", reason=reason)
-
-
-def _read(text: _Text | Unreadable, namespace: str) -> Iterator[_Item]:
+def _read(text: Text | Unreadable, namespace: str) -> Iterator[_Item]:
     if isinstance(text, Unreadable):
         yield text
         return
-    for number, (lines_before, chunk) in enumerate(_documents(text.content), 1):
-        document = _Document(text.file, number, namespace, lines_before, chunk)
+    try:
+        yield from _read_documents(text, namespace)
+    except UnicodeDecodeError:
+        yield whole_file(text.file, "it is not UTF-8 text")
+
+
+def _read_documents(text: Text, namespace: str) -> Iterator[_Item]:
+    for number, (lines_before, chunk) in enumerate(documents_of(text.content), 1):
+        document = _Document(text.file, number, namespace, lines_before, legible(chunk))
         try:
-            data = load_document(chunk, lines_before)
+            data = open_document(chunk, lines_before)
         except NotYaml as error:
             yield document.unreadable("", str(error))
         else:
             yield from _read_object(data, document, "")
 
 
-def _documents(text: str) -> Iterator[tuple[int, str]]:
-    """Each document with the number of the line before it."""
-    begun, lines = 0, text.split("\n")
-    for index, line in enumerate([*lines, "---"]):
-        if line.rstrip() != "---" and not line.startswith("--- "):
-            continue
-        document = "\n".join(lines[begun:index])
-        if document.strip(" \n-"):
-            yield begun, document
-        # What follows the marker on its line belongs to the next document, marker included.
-        begun = index
+def _read_object(
+    data: Any, document: _Document, path: str, parent: _Head = _NOTHING_SAID
+) -> Iterator[_Item]:
+    """One object and what is in it, of plain data or of JSON that nobody has looked into.
 
-
-def _read_object(data: Any, document: _Document, path: str) -> Iterator[_Item]:
+    Items of a typed list, such as PodList, may leave out what the list says: the `parent`.
+    """
+    try:
+        head, data = _opened(data)
+    except InvalidObject as error:
+        yield document.unreadable(f"{path}{error.path}", error.reason)
+        return
     if data is None:
         return
-    if not isinstance(data, dict):
-        yield document.unreadable(
-            path.rstrip("."), f"expected an object, got {type(data).__name__}"
-        )
-        return
-    kind = data.get("kind")
-    if not isinstance(kind, str):
+    if head.kind is None and parent.kind:
+        head = _Head(parent.kind, head.api_version or parent.api_version)
+    kind = head.kind
+    items = _items(data) if kind is not None and kind.endswith("List") else None
+    if kind is None:
         yield document.unreadable(f"{path}kind", "missing")
-    elif kind.endswith("List") and isinstance(data.get("items"), list):
-        for index, item in enumerate(data["items"]):
-            yield from _read_object(_with_kind(item, data), document, f"{path}items[{index}].")
-    elif kind in _BY_KIND and _is_of_kubernetes(kind, data.get("apiVersion")):
-        yield _read_known(kind, data, document, path)
+    elif items is not None:
+        inner = _Head(kind.removesuffix("List"), head.api_version)
+        for index, item in enumerate(items):
+            yield from _read_object(item, document, f"{path}items[{index}].", inner)
+    elif kind in _KINDS and _is_of_kubernetes(kind, head.api_version):
+        yield _read_known(head, data, document, path)
 
 
-def _is_of_kubernetes(kind: str, api_version: object) -> bool:
+def _opened(data: Any) -> tuple[_Head, Any]:
+    """What an object says it is, and the object itself: plain data, JSON, or None for a null.
+
+    Raises `InvalidObject` for what is no object at all.
+    """
+    if isinstance(data, Raw):
+        with suppress(InvalidObject):
+            return decode(data, _HEADS), data
+        data = decode(data, _PLAIN)
+    if data is None:
+        return _NOTHING_SAID, None
+    if not isinstance(data, dict):
+        raise InvalidObject("", f"expected an object, got {type(data).__name__}")
+    kind, api_version = data.get("kind"), data.get("apiVersion")
+    said = _Head(
+        kind if isinstance(kind, str) else None, None if api_version is None else str(api_version)
+    )
+    return said, data
+
+
+def _items(data: Any) -> list[Any] | None:
+    if isinstance(data, Raw):
+        with suppress(InvalidObject):
+            return decode(data, _LISTS).items
+        return None
+    items = data.get("items")
+    return items if isinstance(items, list) else None
+
+
+def _is_of_kubernetes(kind: str, api_version: str | None) -> bool:
     """Other API groups have kinds of the same name, such as Knative's Service."""
-    group = api_version.rpartition("/")[0] if isinstance(api_version, str) else None
-    return group is None or group == _BY_KIND[kind].api_version.rpartition("/")[0]
+    ours = _KINDS[kind].api_version
+    return api_version is None or api_version.rpartition("/")[0] == ours.rpartition("/")[0]
 
 
-def _with_kind(item: Any, parent: Mapping[str, Any]) -> Any:
-    """Items of a typed list, such as PodList, may leave out what the list says."""
-    kind = str(parent["kind"]).removesuffix("List")
-    if not isinstance(item, dict) or "kind" in item or not kind:
-        return item
-    known = _BY_KIND.get(kind)
-    default = known.api_version if known is not None else None
-    return {"kind": kind, "apiVersion": parent.get("apiVersion", default), **item}
-
-
-def _read_known(kind: str, data: dict[str, Any], document: _Document, path: str) -> _Item:
-    resource = _BY_KIND[kind]
-    api_version = data.get("apiVersion", resource.api_version)
-    if api_version != resource.api_version:
-        reason = f"{kind} of {api_version}: use {resource.api_version}"
+def _read_known(head: _Head, data: Any, document: _Document, path: str) -> _Item:
+    resource = _KINDS[head.kind or ""]
+    if head.api_version not in (None, resource.api_version):
+        reason = f"{head.kind} of {head.api_version}: use {resource.api_version}"
         return document.unreadable(f"{path}apiVersion", reason)
-    metadata = data.get("metadata")
-    if not isinstance(metadata, dict) or not (metadata.get("name") or metadata.get("generateName")):
-        return document.unreadable(f"{path}metadata.name", "missing")
-    if resource.namespaced and not metadata.get("namespace"):
-        data = {**data, "metadata": {**metadata, "namespace": document.namespace}}
     try:
-        value = resource.read_plain(data)
+        wire = resource.read_manifest(data)
     except InvalidObject as error:
         return document.unreadable(f"{path}{error.path}", error.reason)
-    name = metadata.get("name") or metadata["generateName"]
-    ref = ObjectRef(kind, data["metadata"].get("namespace") or "", name)
-    place = source(document.file, document.lines_before, document.text, path)
-    return Manifest(ref, value, place)
+    metadata: Metadata = wire.metadata
+    name = metadata.name or metadata.generate_name
+    if not name:
+        return document.unreadable(f"{path}metadata.name", "missing")
+    if resource.namespaced and not metadata.namespace:
+        metadata = structs.replace(metadata, namespace=document.namespace)
+        wire = structs.replace(wire, metadata=metadata)
+    ref = ObjectRef(resource.kind, metadata.namespace, name)
+    place = Source(
+        file=document.file, lines_before=document.lines_before, text=document.text, path=path
+    )
+    return Manifest(ref, resource.value_of(wire), place)

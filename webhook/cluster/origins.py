@@ -11,10 +11,10 @@ from webhook.cluster.documents import lines_of
 from webhook.core.report import Judged, Origin
 
 _LONGEST: Final = 2_000_000
-"""Characters of a document in which lines are looked up: it takes a second or two."""
+"""Length of a document in which lines are looked up: it takes a second or two."""
 
 
-class Source(Struct, frozen=True, kw_only=True):
+class Source(Struct, frozen=True, kw_only=True, gc=False):
     """The place of an object: a document of a file, and the path in it when it is in a list."""
 
     file: str
@@ -26,10 +26,11 @@ class Source(Struct, frozen=True, kw_only=True):
     """Such as `items[3].`, to be put before the path of a field."""
 
 
-def source(file: str, lines_before: int, text: str, path: str) -> Source:
-    """A place. The text of long documents is not kept."""
-    kept = text if len(text) <= _LONGEST else ""
-    return Source(file=file, lines_before=lines_before, text=kept, path=path)
+def legible(document: bytes | str) -> str:
+    """The text of a document for a `Source`. That of long ones is not kept."""
+    if len(document) > _LONGEST:
+        return ""
+    return document if isinstance(document, str) else document.decode(errors="replace")
 
 
 def located(judged: Sequence[Judged], sources: Sequence[Source | None]) -> tuple[Judged, ...]:
