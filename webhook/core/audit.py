@@ -45,14 +45,41 @@ def audit(
     """Everything stored, by kind, namespace and name: all Endpoints and EndpointSlices, and what
     else has findings. Only in some namespaces, or by some rules (their codes), if given.
     """
-    for ref in _everything(inventory):
-        if namespaces is not None and ref.namespace not in namespaces:
+    slices: list[Judged] = []
+    # Endpoints and slices of a namespace together: they share most addresses, parsed only once.
+    for ref in _refs(_PUBLISHED, inventory, namespaces):
+        judged = _judged(ref, inventory, policy, rules)
+        if judged is None:
             continue
-        judged = judge_ref(ref, inventory, policy)
-        if judged is not None and rules is not None:
-            judged = with_findings(judged, (f for f in judged.findings if f.rule.code in rules))
-        if judged is not None and (judged.findings or ref.kind in _PUBLISHED):
+        if ref.kind == EndpointSlice.kind:
+            slices.append(judged)
+        else:
             yield judged
+    yield from slices
+    for kind in _BESIDE:
+        for ref in _refs((kind,), inventory, namespaces):
+            judged = _judged(ref, inventory, policy, rules)
+            if judged is not None and judged.findings:
+                yield judged
+
+
+def _refs(
+    kinds: Iterable[str], inventory: Inventory, namespaces: Collection[str] | None
+) -> Iterator[ObjectRef]:
+    """By namespace first."""
+    keys = [(key[0], kind, key[1]) for kind in kinds for key in inventory.keys(kind)]
+    for namespace, kind, name in sorted(keys):
+        if namespaces is None or namespace in namespaces:
+            yield ObjectRef(kind, namespace, name)
+
+
+def _judged(
+    ref: ObjectRef, inventory: Inventory, policy: Policy, rules: Collection[str] | None
+) -> Judged | None:
+    judged = judge_ref(ref, inventory, policy)
+    if judged is None or not judged.findings or rules is None:
+        return judged
+    return with_findings(judged, (f for f in judged.findings if f.rule.code in rules))
 
 
 def judge_ref(ref: ObjectRef, inventory: Inventory, policy: Policy) -> Judged | None:
@@ -60,18 +87,15 @@ def judge_ref(ref: ObjectRef, inventory: Inventory, policy: Policy) -> Judged | 
     found = _JUDGES[ref.kind](ref, inventory, policy)
     if found is None:
         return None
-    if not found and ref.kind not in _PUBLISHED:
+    if not found and ref.kind in _BESIDE:
         return Judged(ref=ref, verdict=Verdict.ALLOW, findings=())
     subject = inventory.published(ref) if ref.kind in _PUBLISHED else None
-    request = AdmissionRequest(ref=ref, new=subject)
     service_name = subject.service_name if subject is not None else ""
     judged = Judged(ref=ref, verdict=Verdict.ALLOW, findings=(), service_name=service_name)
+    if not found:
+        return judged
+    request = AdmissionRequest(ref=ref, new=subject)
     return with_findings(judged, map(_opened, without_exempt(found, request, policy)))
-
-
-def _everything(inventory: Inventory) -> Iterator[ObjectRef]:
-    for kind in _JUDGES:
-        yield from (ObjectRef(kind, *key) for key in sorted(inventory.keys(kind)))
 
 
 def with_findings(judged: Judged, findings: Iterable[Finding]) -> Judged:
@@ -146,3 +170,4 @@ _JUDGES: Final[
     "ClusterRoleBinding": _of_binding,
     "RoleBinding": _of_binding,
 }
+_BESIDE: Final = tuple(kind for kind in _JUDGES if kind not in _PUBLISHED)

@@ -190,12 +190,11 @@ def judge(
 
 def judge_stored(rules: Active, case: object) -> tuple[Finding, ...]:
     """Everything that is wrong with what is stored beside endpoints, by the rules for its kind."""
-    asked = ((rule, action, check(case)) for rule, check, action in rules)
-    found = [
-        _finding(rule, action, violation, old=False)
-        for rule, action, violation in asked
-        if violation is not None
-    ]
+    found = []
+    for rule, check, action in rules:
+        violation = check(case)
+        if violation is not None:
+            found.append(_finding(rule, action, violation, old=False))
     return _gravest_first(found) if found else ()
 
 

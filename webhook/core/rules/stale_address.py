@@ -15,6 +15,9 @@ from webhook.core.rule import Action, Example, Rule, Violation, both
 
 
 def check(case: AddressCase) -> Violation | None:
+    pod = case.target_pod
+    if pod is not None and case.listed.address.value in pod.ips and not pod.terminal:
+        return None
     ref = case.target_ref
     if ref is None or not is_pod_ref(ref) or ref.namespace not in ("", case.object.namespace):
         return None
