@@ -151,6 +151,24 @@ class TestUndecodableObjects:
         assert sum("is left out" in message for message in caplog.messages) == 1
 
 
+def test_an_object_that_is_nested_very_deep_stops_nothing(server: FakeApiServer) -> None:
+    """Whoever may write a Pod may write such managedFields (see B49)."""
+    deep = b'{"f:a":' * 9_990 + b"{}" + b"}" * 9_990
+    for verb in ("list", "watch"):
+        mangled = Fault(verb=verb, mangle=lambda data: data.replace(b'"DEEP"', deep), times=ALWAYS)
+        server.inject(mangled)
+    server.state.put(PODS, {**pod("listed"), "managedFields": "DEEP"})
+    store = KeyedStore()
+    informers = running(server, store)
+    server.state.put(PODS, {**pod("watched"), "managedFields": "DEEP"})
+    server.state.put(PODS, {**pod("gone"), "managedFields": "DEEP"})
+    server.state.delete(PODS, "team", "gone")
+    wait_until(lambda: store.pods == {"listed": "node-1", "watched": "node-1"})
+    (status,) = informers.status()
+    informers.stop()
+    assert (status.undecodable, status.failures) == (0, 0)
+
+
 class TestStatus:
     def test_before_it_was_ever_answered(self, server: FakeApiServer) -> None:
         informers = InformerSet([informer_of(server, KeyedStore())])

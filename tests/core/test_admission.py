@@ -294,7 +294,7 @@ NOT_A_REVIEW: dict[str, tuple[bytes, str, str]] = {
     "deep nesting inside": (
         b'{"apiVersion": "admission.k8s.io/v1", "future": ' + b"[" * 1_000_000,
         "",
-        "nested too deeply",
+        "not JSON",
     ),
 }
 NOT_A_REVIEW |= {

@@ -212,3 +212,13 @@ def test_a_subresource_is_no_way_around() -> None:
     answer = post(webhook(BAD), asked(BAD, subResource="status", requestSubResource="status"))
     assert answer.json["response"]["allowed"] is False
     assert not decided(BAD).allowed
+
+
+# --- B49
+
+
+def test_a_review_is_judged_however_deep_it_is_nested() -> None:
+    deep = b'{"f:a":' * 9_990 + b"{}" + b"}" * 9_990
+    nested = asked(BAD).replace(b'"metadata": {', b'"metadata": {"managedFields": [%b], ' % deep)
+    assert deep in nested
+    assert post(webhook(BAD), nested).json["response"]["allowed"] is False

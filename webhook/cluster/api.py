@@ -25,6 +25,7 @@ from webhook.cluster.errors import (
     ResourceExpired,
     Unauthorized,
 )
+from webhook.core.objects.nesting import read_json
 
 if TYPE_CHECKING:
     from urllib3 import HTTPResponse
@@ -59,6 +60,9 @@ class Page(msgspec.Struct, frozen=True):
 
     metadata: ListMeta
     items: list[msgspec.Raw] | None = None
+
+
+_PAGES: Final = msgspec.json.Decoder(Page)
 
 
 class ClusterApi:
@@ -190,8 +194,8 @@ class ClusterApi:
 
     def _page(self, call: Call) -> Page:
         try:
-            return msgspec.json.decode(self._answer(call), type=Page)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            return read_json(self._answer(call), _PAGES)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise MalformedAnswer(f"list {call.path}: this is not a list: {error}") from None
 
     def _answer(self, call: Call) -> bytes:

@@ -14,6 +14,7 @@ from msgspec import DecodeError, Raw, Struct, json
 from webhook.cluster.errors import ClusterUnavailable, MalformedAnswer, Status, refusal
 from webhook.cluster.paths import object_path
 from webhook.core.objects import InvalidObject, convert, decode
+from webhook.core.objects.nesting import read_json
 
 Wire = TypeVar("Wire")
 
@@ -62,7 +63,7 @@ _EVENT_HEADS: Final = json.Decoder(_Event[_Head])
 _EVENT_STATUSES: Final = json.Decoder(_Event[Status])
 _BOOKMARK: Final = WatchEvent("BOOKMARK")
 _PRESENT: Final = frozenset({"ADDED", "MODIFIED"})
-_MALFORMED: Final = (DecodeError, UnicodeDecodeError, RecursionError)
+_MALFORMED: Final = (DecodeError, UnicodeDecodeError)
 
 
 class Resource(Generic[Wire]):
@@ -120,7 +121,7 @@ class Resource(Generic[Wire]):
     def read_item(self, item: Raw) -> object:
         """The value of one item of a list, or `Undecodable`."""
         try:
-            return self._convert(self._objects.decode(item))
+            return self._convert(read_json(item, self._objects))
         except Exception as error:
             return self._undecodable(item, error)
 
@@ -130,7 +131,7 @@ class Resource(Generic[Wire]):
         """
         problem = ""
         try:
-            event = self._events.decode(line)
+            event = read_json(line, self._events)
             if event.type in _PRESENT:
                 return WatchEvent(event.type, self._convert(event.object))
         except Exception as error:
@@ -160,20 +161,20 @@ class Resource(Generic[Wire]):
 
     def _head(self, line: bytes) -> _Event[_Head]:
         try:
-            return _EVENT_HEADS.decode(line)
+            return read_json(line, _EVENT_HEADS)
         except _MALFORMED as error:
             raise MalformedAnswer(f"watch {self.path}: a line is no event: {error}") from None
 
     def _error(self, line: bytes) -> ClusterUnavailable:
         try:
-            status = _EVENT_STATUSES.decode(line).object
+            status = read_json(line, _EVENT_STATUSES).object
         except _MALFORMED as error:
             return MalformedAnswer(f"watch {self.path}: an error that is no Status: {error}")
         return refusal(verb="watch", path=self.path, status=status)
 
     def _undecodable(self, item: Raw, error: Exception) -> Undecodable:
         try:
-            metadata = _HEADS.decode(item).metadata
+            metadata = read_json(item, _HEADS).metadata
         except _MALFORMED:
             metadata = _Metadata()
         return Undecodable(metadata.namespace, metadata.name, _one_line(error))

@@ -7,6 +7,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 from msgspec import Struct
 
+from webhook.core.objects.nesting import read_json
+
 Value = TypeVar("Value")
 _UNKNOWN_FIELD: Final = re.compile(r"Object contains unknown field `(.*)`")
 
@@ -59,7 +61,7 @@ NO_METADATA = Metadata()
 
 def decode(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Value]) -> Value:
     """JSON to a value. Raises `InvalidObject`, whatever the bytes are."""
-    return _explained(lambda: decoder.decode(data))
+    return _explained(lambda: read_json(data, decoder))
 
 
 def convert(data: Any, to: type[Value]) -> Value:
