@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.core.addresses import Address
+from webhook.core.as_published import pods_as_published
 from webhook.core.inventory import API_SERVER, Inventory
 from webhook.core.objects import (
     ContainerPort,
@@ -60,6 +61,7 @@ class Limits(Struct, frozen=True, dict=True, kw_only=True):
 
 
 NO_LIMITS: Final = Limits()
+PodPorts = tuple[ContainerPort, ...]
 
 
 class ObjectCase:
@@ -93,77 +95,6 @@ class ObjectCase:
             {port.key: port for port in self.service.ports} if self.service is not None else {}
         )
         """The Service's ports by name and protocol, which is how proxies join them."""
-
-
-class PartCase:
-    """Addresses that share ports, each with the Pods that hold it."""
-
-    def __init__(self, case: ObjectCase, part: Part) -> None:
-        self.object = case
-        self.part = part
-        self.addresses = tuple([address_case(case, part, each) for each in part.addresses])
-
-    @cached_property
-    def addresses_by_pod_ports(
-        self,
-    ) -> Mapping[tuple[ContainerPort, ...], tuple[ListedAddress, ...]]:
-        """Addresses with a Pod behind them, by its named ports.
-
-        A targetPort means the same on all Pods of a group, and a Service's Pods form one or two.
-        """
-        groups: dict[tuple[ContainerPort, ...], list[ListedAddress]] = {}
-        for each in self.addresses:
-            if each.pod is not None:
-                groups.setdefault(each.pod.ports, []).append(each.listed)
-        return {ports: tuple(addresses) for ports, addresses in groups.items()}
-
-    @cached_property
-    def _joined(self) -> dict[tuple[tuple[ContainerPort, ...], ...], tuple[ListedAddress, ...]]:
-        return {}
-
-    def listed_with(
-        self, groups: tuple[tuple[ContainerPort, ...], ...]
-    ) -> tuple[ListedAddress, ...]:
-        """The addresses of some groups of `addresses_by_pod_ports`.
-
-        The same value each time: thousands of ports may be wrong for the same addresses.
-        """
-        if groups not in self._joined:
-            by_ports = self.addresses_by_pod_ports
-            self._joined[groups] = tuple(each for group in groups for each in by_ports[group])
-        return self._joined[groups]
-
-    @cached_property
-    def external(self) -> tuple[ListedAddress, ...]:
-        """Addresses that no live Pod of the namespace holds."""
-        return tuple(
-            each.listed
-            for each in self.addresses
-            if each.listed.address.value and not each.own_pods
-        )
-
-
-class PortCase(Struct, frozen=True, gc=False):
-    """One port of one part."""
-
-    object: ObjectCase
-    part: PartCase
-    index: int
-    port: Port
-    """The port in question."""
-    service_port: ServicePort | None
-    """The Service's port of this name and protocol."""
-
-    @property
-    def path(self) -> str:
-        """Path of the port."""
-        return f"{self.part.part.ports_path}[{self.index}]"
-
-
-def port_case(case: PartCase, index: int, port: Port) -> PortCase:
-    """Gather what is known of one port."""
-    service_port = case.object.service_ports.get(port.service_port)
-    return PortCase(case.object, case, index, port, service_port)
 
 
 class AddressCase(Struct, gc=False):
@@ -241,3 +172,106 @@ def _pod_behind(case: ObjectCase, own: tuple[Pod, ...], target: Pod | None) -> P
 def is_pod_ref(ref: TargetRef) -> bool:
     """Whether targetRef means a core/v1 Pod."""
     return ref.kind == "Pod" and ref.api_version in ("", "v1")
+
+
+def _published(case: ObjectCase, part: Part) -> tuple[Pod | None, ...]:
+    """The Pods of the addresses that stand there just as the control plane writes them."""
+    if case.selecting is None:
+        return (None,) * len(part.addresses)  # It writes nothing.
+    return tuple(map(pods_as_published(case.selecting, case.inventory, part), part.addresses))
+
+
+class PartCase:
+    """Addresses that share ports, each with the Pods that hold it."""
+
+    def __init__(self, case: ObjectCase, part: Part) -> None:
+        self.object = case
+        self.part = part
+        published = _published(case, part)
+        self.doubtful = tuple(
+            [
+                address_case(case, part, listed)
+                for listed, pod in zip(part.addresses, published, strict=True)
+                if pod is None
+            ]
+        )
+        """The addresses that do not stand there just as the control plane writes them."""
+        self._published = published
+
+    @cached_property
+    def addresses(self) -> tuple[AddressCase, ...]:
+        """All of them."""
+        doubtful = iter(self.doubtful)
+        return tuple(
+            next(doubtful) if pod is None else address_case(self.object, self.part, listed)
+            for listed, pod in zip(self.part.addresses, self._published, strict=True)
+        )
+
+    @cached_property
+    def _pods(self) -> tuple[Pod | None, ...]:
+        """The Pod behind each address."""
+        if not self.doubtful:
+            return self._published
+        behind = (each.pod for each in self.doubtful)
+        return tuple(next(behind) if pod is None else pod for pod in self._published)
+
+    @cached_property
+    def pod_ports(self) -> tuple[PodPorts, ...]:
+        """The named ports of Pods behind addresses, each group of Pods once.
+
+        A targetPort means the same on all Pods of a group, and a Service's Pods form one or two.
+        """
+        groups: dict[PodPorts, None] = {}
+        last = None  # They come group by group, and equal ones are mostly the same.
+        for pod in self._pods:
+            if pod is not None and pod.ports is not last:
+                last = pod.ports
+                groups[last] = None
+        return tuple(groups)
+
+    @cached_property
+    def _joined(self) -> dict[tuple[PodPorts, ...], tuple[ListedAddress, ...]]:
+        return {}
+
+    def listed_with(self, groups: tuple[PodPorts, ...]) -> tuple[ListedAddress, ...]:
+        """The addresses with one of these `pod_ports`.
+
+        The same value each time: thousands of ports may be wrong for the same addresses.
+        """
+        if groups not in self._joined:
+            wanted = frozenset(groups)
+            listed = zip(self.part.addresses, self._pods, strict=True)
+            self._joined[groups] = tuple(
+                each for each, pod in listed if pod is not None and pod.ports in wanted
+            )
+        return self._joined[groups]
+
+    @cached_property
+    def external(self) -> tuple[ListedAddress, ...]:
+        """Addresses that no live Pod of the namespace holds."""
+        return tuple(
+            each.listed for each in self.doubtful if each.listed.address.value and not each.own_pods
+        )
+
+
+class PortCase(Struct, frozen=True, gc=False):
+    """One port of one part."""
+
+    object: ObjectCase
+    part: PartCase
+    index: int
+    port: Port
+    """The port in question."""
+    service_port: ServicePort | None
+    """The Service's port of this name and protocol."""
+
+    @property
+    def path(self) -> str:
+        """Path of the port."""
+        return f"{self.part.part.ports_path}[{self.index}]"
+
+
+def port_case(case: PartCase, index: int, port: Port) -> PortCase:
+    """Gather what is known of one port."""
+    service_port = case.object.service_ports.get(port.service_port)
+    return PortCase(case.object, case, index, port, service_port)

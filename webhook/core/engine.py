@@ -248,7 +248,7 @@ def _found_in_part(case: PartCase, rules: RuleSet, claims: OldClaims | None) -> 
                 old = _covers(claims, listed, port_claims((port,)), rule.facet)
                 yield _finding(rule, action, violation, old=old, ports=(port,))
     for rule, check, action in rules.address:
-        for at_address in case.addresses:
+        for at_address in case.doubtful if rule.spares_published else case.addresses:
             violation = check(at_address)
             if violation is not None:
                 about = at_address.listed

@@ -124,6 +124,10 @@ class Rule(Struct, frozen=True, kw_only=True):
     of them leaves the rule out.
     """
     facet: Facet | None = None
+    spares_published: bool = False
+    """It finds nothing wrong with an address that the control plane would write just so (see
+    `as_published`), whatever the policy says, and is not asked about it.
+    """
     stored_only: bool = False
     """It judges what is stored, in an audit, and never a write."""
 

@@ -5,7 +5,6 @@ Each `ListedAddress` knows the field that it came from, so messages speak of the
 Sources: core/v1 Endpoints, discovery.k8s.io/v1 EndpointSlice, KEP-752.
 """
 
-from collections.abc import Iterator
 from functools import cached_property
 from typing import ClassVar, Final
 
@@ -111,7 +110,7 @@ class Endpoint(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_nam
     target_ref: TargetRef | None = None
 
 
-class ListedAddress(Struct, frozen=True, gc=False, kw_only=True):
+class ListedAddress(Struct, frozen=True, gc=False):
     """One address that an object publishes, with all that the object says of it."""
 
     address: Address
@@ -210,15 +209,10 @@ class EndpointSlice(Struct, frozen=True, omit_defaults=True, dict=True, rename=a
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The one shape that rules see."""
-        listed = tuple(
-            address
-            for index, endpoint in enumerate(self.endpoints or ())
-            for address in _slice_addresses(index, endpoint)
-        )
         part = Part(
             ports_path="ports",
             ports=self.ports or (),
-            addresses=listed,
+            addresses=tuple(_slice_addresses(self.endpoints or ())),
             address_type=self.address_type or "IPv4",
         )
         return (part,)
@@ -239,29 +233,33 @@ def _subset_part(index: int, subset: Subset) -> Part:
 
 def _subset_addresses(
     path: str, addresses: tuple[EndpointAddress, ...] | None, *, ready: bool
-) -> Iterator[ListedAddress]:
-    for index, entry in enumerate(addresses or ()):
-        yield ListedAddress(
-            address=parse(entry.ip),
-            ready=ready,
-            hostname=entry.hostname or "",
-            node_name=entry.node_name or "",
-            target_ref=entry.target_ref,
-            list_path=path,
-            index=index,
+) -> list[ListedAddress]:
+    return [
+        ListedAddress(
+            parse(entry.ip),
+            ready,
+            entry.hostname or "",
+            entry.node_name or "",
+            entry.target_ref,
+            path,
+            index,
         )
+        for index, entry in enumerate(addresses or ())
+    ]
 
 
-def _slice_addresses(index: int, endpoint: Endpoint) -> Iterator[ListedAddress]:
-    ready = endpoint.conditions is None or endpoint.conditions.ready is not False
-    for address_index, text in enumerate(endpoint.addresses or ()):
-        yield ListedAddress(
-            address=parse(text),
-            ready=ready,
-            hostname=endpoint.hostname or "",
-            node_name=endpoint.node_name or "",
-            target_ref=endpoint.target_ref,
-            list_path="endpoints",
-            index=index,
-            address_index=address_index,
+def _slice_addresses(endpoints: tuple[Endpoint, ...]) -> list[ListedAddress]:
+    return [
+        ListedAddress(
+            parse(text),
+            endpoint.conditions is None or endpoint.conditions.ready is not False,
+            endpoint.hostname or "",
+            endpoint.node_name or "",
+            endpoint.target_ref,
+            "endpoints",
+            index,
+            address_index,
         )
+        for index, endpoint in enumerate(endpoints)
+        for address_index, text in enumerate(endpoint.addresses or ())
+    ]

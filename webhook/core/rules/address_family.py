@@ -32,6 +32,7 @@ RULE = Rule(
     default=both(Action.WARN),
     rests_on=("Service",),
     checks=(check,),
+    spares_published=True,
     examples=(
         Example(
             name="IPv4 for an IPv4 Service",

@@ -29,6 +29,7 @@ RULE = Rule(
     default=both(Action.DENY),
     rests_on=(),
     checks=(check,),
+    spares_published=True,
     facet=Facet.SPELLING,
     examples=(
         Example(

@@ -36,6 +36,7 @@ RULE = Rule(
     default=both(Action.DENY),
     rests_on=(),
     checks=(check,),
+    spares_published=True,
     examples=(
         Example(
             name="a name that the policy allows",

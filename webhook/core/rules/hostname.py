@@ -32,6 +32,7 @@ RULE = Rule(
     default={Ownership.SELECTOR: Action.DENY},
     rests_on=("Service", "Pod"),
     checks=(check,),
+    spares_published=True,
     facet=Facet.HOSTNAME,
     examples=(
         Example(

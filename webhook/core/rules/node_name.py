@@ -27,6 +27,7 @@ RULE = Rule(
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
     rests_on=("Service", "Pod"),
     checks=(check,),
+    spares_published=True,
     facet=Facet.NODE_NAME,
     examples=(
         Example(

@@ -51,6 +51,7 @@ RULE = Rule(
     default={Ownership.SELECTOR: Action.DENY},
     rests_on=("Service", "Pod"),
     checks=(check,),
+    spares_published=True,
     examples=(
         Example(
             name="both Pods of the Service",

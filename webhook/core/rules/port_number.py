@@ -21,7 +21,7 @@ def check(case: PortCase) -> Violation | None:
     given = case.port.port
     wrong = tuple(
         ports
-        for ports in case.part.addresses_by_pod_ports
+        for ports in case.part.pod_ports
         if given is None or resolve_port(target, protocol, ports) != given
     )
     if not wrong:

@@ -31,6 +31,7 @@ RULE = Rule(
     default={Ownership.SELECTOR: Action.WARN},
     rests_on=("Service", "Pod"),
     checks=(check,),
+    spares_published=True,
     facet=Facet.READY,
     examples=(
         Example(

@@ -30,6 +30,7 @@ RULE = Rule(
     default=both(Action.DENY),
     rests_on=(),
     checks=(check,),
+    spares_published=True,
     examples=(
         Example(
             name="an ordinary external address",

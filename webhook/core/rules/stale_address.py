@@ -52,6 +52,7 @@ RULE = Rule(
     remedy="Delete the entry, or give the address of the Pod that serves now.",
     default=both(Action.AUDIT),
     checks=(check,),
+    spares_published=True,
     stored_only=True,
     rests_on=("Pod",),
     examples=(

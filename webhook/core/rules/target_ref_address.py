@@ -30,6 +30,7 @@ RULE = Rule(
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
     rests_on=("Service", "Pod"),
     checks=(check,),
+    spares_published=True,
     examples=(
         Example(
             name="the Pod's own address",

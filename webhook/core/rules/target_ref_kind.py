@@ -33,6 +33,7 @@ RULE = Rule(
     default={Ownership.SELECTOR: Action.DENY, Ownership.MANUAL: Action.WARN},
     rests_on=("Service", "Node"),
     checks=(check,),
+    spares_published=True,
     examples=(
         Example(
             name="a Pod",

@@ -26,6 +26,7 @@ RULE = Rule(
     default={Ownership.SELECTOR: Action.DENY},
     rests_on=("Service",),
     checks=(check,),
+    spares_published=True,
     examples=(
         Example(
             name="manual endpoints need none",

@@ -40,6 +40,7 @@ RULE = Rule(
     default=both(Action.DENY),
     rests_on=("Pod",),
     checks=(check,),
+    spares_published=True,
     examples=(
         Example(
             name="an empty uid is not compared",
