@@ -20,11 +20,15 @@ from tests.builders import (
     Json,
     endpoint_slice,
     endpoints,
+    external,
     external_endpoint,
     manual_service,
+    node,
     pod,
     service,
+    subset,
 )
+from tests.core.controllers import mirrors_of, stored
 from tests.fake_apiserver import ALWAYS, FakeApiServer, Fault, wait_until
 from tests.fake_apiserver.state import KINDS
 from webhook.cli import cli
@@ -69,6 +73,8 @@ def files(tmp_path: Path) -> Path:
     """A folder with the attacked cluster in it."""
     for index, manifest in enumerate(ATTACKED):
         (tmp_path / f"{index}.yaml").write_text(yaml.safe_dump(manifest))
+    nothing_else = [{"kind": f"{kind}List", "items": []} for kind in PATHS]
+    (tmp_path / "rest.yaml").write_text(yaml.safe_dump_all(nothing_else))
     return tmp_path
 
 
@@ -115,10 +121,40 @@ class TestFiles:
         assert result.exit_code == 2
         assert said(result)["unreadable"][0]["place"].endswith("bad.yaml, document 1")
 
-    def test_without_services_and_pods_are_questioned(self) -> None:
-        result = audit("--state", "-", given=yaml.safe_dump(METADATA))
-        assert "there is no Service in it: is this the whole state?" in result.stderr
-        assert "there is no Pod in it" in result.stderr
+    def test_no_finding_rests_on_a_kind_that_they_do_not_hold(self) -> None:
+        result = audit("--state", "-", "-o", "json", given=yaml.safe_dump(METADATA))
+        assert found(result) == {("", "shop/db-2", "EG505")}
+        assert said(result)["unjudged"] == [
+            {
+                "cluster": "",
+                "what": "Service",
+                "reason": "there is none in the files; rules left out: EG101",
+            }
+        ]
+        assert result.exit_code == 3
+
+    def test_what_is_gone_is_told_from_what_they_do_not_hold(self) -> None:
+        source = endpoints(subset(external()), name="db")
+        mirrors = [stored(each, source) for each in mirrors_of(source)]
+        items = [manual_service("db"), *mirrors]
+        given = json.dumps({"kind": "List", "items": items})
+        result = audit("--state", "-", "-o", "json", given=given)
+        assert found(result) == set()
+        assert [(each["what"], each["reason"]) for each in said(result)["unjudged"]] == [
+            ("Endpoints", "there is none in the files; rules left out: EG602")
+        ]
+        none = json.dumps({"kind": "EndpointsList", "items": []})
+        result = audit("--state", "-", "-o", "json", given=f"{given}\n---\n{none}")
+        assert {rule for _, _, rule in found(result)} == {"EG602"}
+
+    def test_say_what_they_do_not_hold(self) -> None:
+        given = json.dumps({"kind": "List", "items": (*CLEAN, node())})
+        wanted = ("--rule", "EG501", "--rule", "EG604")
+        assert audit("--state", "-", *wanted, given=given).stderr == (
+            "not in the files: ClusterRole, Role, ClusterRoleBinding, RoleBinding; "
+            "so less may be found by EG604\n"
+        )
+        assert audit("--state", "-", *wanted[:2], given=given).stderr == ""
 
     def test_and_a_cluster_at_once_are_refused(self, files: Path) -> None:
         result = audit("--state", files, "--context", "prod")

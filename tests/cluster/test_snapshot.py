@@ -54,6 +54,7 @@ from webhook.cli import cli
 from webhook.cluster.errors import Forbidden
 from webhook.cluster.manifests import read_text, state_of
 from webhook.cluster.progress import unseen
+from webhook.cluster.resources import STORED
 from webhook.cluster.snapshot import read_cluster, snapshot_lines
 from webhook.core.agreement import is_cut_off
 from webhook.core.engine import decide
@@ -72,6 +73,12 @@ def fill(server: FakeApiServer, manifests: Sequence[Json]) -> None:
 def snapshot(server: FakeApiServer, manifests: Sequence[Json], namespace: str = "") -> str:
     fill(server, manifests)
     return "".join(snapshot_lines(api_of(server), unseen, namespace))
+
+
+def items(text: str) -> list[Json]:
+    """The objects in a snapshot."""
+    listed: list[Json] = json.loads(text)["items"]
+    return [each for each in listed if "items" not in each]
 
 
 def read_back(text: str) -> Inventory:
@@ -268,13 +275,13 @@ KEPT = {
 
 def test_nothing_secret_is_in_it(server: FakeApiServer) -> None:
     text = snapshot(server, HIDING)
-    assert len(json.loads(text)["items"]) == len(HIDING)
+    assert len(items(text)) == len(HIDING)
     for word in (SECRET, "PASSWORD", "env", "command", "image", "volumes", "managedFields"):
         assert word not in text
 
 
 def test_only_what_verdicts_need_is_in_it(server: FakeApiServer) -> None:
-    for item in json.loads(snapshot(server, HIDING))["items"]:
+    for item in items(snapshot(server, HIDING)):
         assert set(item) <= {"apiVersion", "kind", *KEPT[item["kind"]]}
         assert set(item["metadata"]) <= {
             "name",
@@ -292,11 +299,17 @@ def test_it_is_a_list_as_kubectl_prints_it_one_object_a_line(server: FakeApiServ
     listed = json.loads(text)
     assert (listed["apiVersion"], listed["kind"]) == ("v1", "List")
     assert len(text.splitlines()) == len(listed["items"]) + 2
-    assert {(i["apiVersion"], i["kind"]) for i in listed["items"]} == {
+    assert {(i["apiVersion"], i["kind"]) for i in items(text)} == {
         ("v1", "Service"),
         ("v1", "Pod"),
         ("v1", "Node"),
     }
+
+
+def test_a_kind_of_which_there_is_nothing_is_not_missing(server: FakeApiServer) -> None:
+    made = read_text(snapshot(server, (service(), pod())))
+    assert made.kinds == {resource.kind for resource in STORED}
+    assert {kind for kind, _ in made.objects} == {"Service", "Pod"}
 
 
 def test_a_big_cluster_is_read_in_pages_with_progress(server: FakeApiServer) -> None:
@@ -304,7 +317,7 @@ def test_a_big_cluster_is_read_in_pages_with_progress(server: FakeApiServer) -> 
     fill(server, many)
     seen: list[tuple[str, int, int]] = []
     text = "".join(snapshot_lines(api_of(server), lambda *page: seen.append(page)))
-    assert len(json.loads(text)["items"]) == 1200
+    assert len(items(text)) == 1200
     pages = [(count, total) for kind, count, total in seen if kind == "Pod"]
     assert pages == [(500, 1200), (1000, 1200), (1200, 1200)]
 
@@ -320,9 +333,9 @@ def test_of_a_namespace_it_has_only_that_one_s_endpoints(server: FakeApiServer) 
         endpoint_slice(),
         endpoint_slice(name="db-1", namespace="rival", of_service="db"),
     )
-    items = json.loads(snapshot(server, cluster, namespace="shop"))["items"]
+    its = items(snapshot(server, cluster, namespace="shop"))
     names = {
-        kind: {i["metadata"]["name"] for i in items if i["kind"] == kind} for kind in KINDS.values()
+        kind: {i["metadata"]["name"] for i in its if i["kind"] == kind} for kind in KINDS.values()
     }
     assert names["Service"] == {"web", "db"}
     assert names["Pod"] == {"web-1", "db-0"}
@@ -372,7 +385,7 @@ def test_the_command_writes_to_standard_output(server: FakeApiServer) -> None:
     fill(server, (service(),))
     ended = run(server, "snapshot", "-o", "-")
     assert ended.exit_code == 0
-    assert len(json.loads(ended.stdout)["items"]) == 1
+    assert len(items(ended.stdout)) == 1
 
 
 UNREAD = {

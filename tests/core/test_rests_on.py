@@ -60,6 +60,23 @@ def test_so_are_the_examples(rule: Rule, kind: str) -> None:
             }
 
 
+@pytest.mark.parametrize("kind", ENDPOINT_KINDS)
+@law
+@given(cluster=clusters(), write=writes)
+def test_a_rule_finds_nothing_only_because_a_kind_is_missing_or_presumes_it(
+    kind: str, cluster: list[Json], write: Json
+) -> None:
+    """Whose address it is may be said by another rule then, but the address is at fault."""
+    complete = judge(subject(write), state(*cluster), Policy(), stored=True)
+    partial = judge(subject(write), lacking(state(*cluster), kind), Policy(), stored=True)
+    fields = {finding.violation.field for finding in complete}
+    assert all(
+        finding.violation.field in fields
+        for finding in partial
+        if not finding.rule.may_overstate((kind,))
+    )
+
+
 def test_a_rule_that_says_nothing_rests_on_all_that_endpoints_rest_on() -> None:
     silent = Rule(
         code="EG999",

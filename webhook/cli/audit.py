@@ -19,10 +19,9 @@ from webhook.cli.reporting import Reporting, reporting_options
 from webhook.cli.watching import Watching, watch
 from webhook.cluster.audit_watch import AuditWatch
 from webhook.cluster.auditor import SETTLE, Scope
-from webhook.cluster.manifests import read_paths, state_of
-from webhook.cluster.origins import located
+from webhook.cluster.file_audit import audit_files
+from webhook.cluster.manifests import read_paths
 from webhook.cluster.policies import PolicySource
-from webhook.core.audit import audit
 from webhook.core.policy import Policy
 from webhook.core.report import Report
 from webhook.core.rules import RULES
@@ -171,8 +170,10 @@ def _go_on(asked: _Flags, scope: Scope, policies: PolicySource) -> None:
 
 
 def _run_once(asked: _Flags, scope: Scope, policy: Policy) -> NoReturn:
+    caveat = ""
     if asked.state_paths:
-        audited = [Audited(report=_of_files(asked.state_paths, policy, scope))]
+        of_files = audit_files(read_paths(asked.state_paths), policy, scope)
+        audited, caveat = [Audited(report=of_files.report)], of_files.caveat
     else:
         clusters = Clusters(
             kubeconfig=asked.kubeconfig,
@@ -185,6 +186,7 @@ def _run_once(asked: _Flags, scope: Scope, policy: Policy) -> NoReturn:
         audited = list(clusters.audited())
     report = asked.baseline.applied(_merged(each.report for each in audited), scope)
     asked.reporting.write(report, "audit")
+    click.echo(caveat, nl=False, err=True)
     complete = all(each.published for each in audited)
     sys.exit(asked.reporting.exit_code(report) if complete else EXIT_UNREAD)
 
@@ -209,20 +211,6 @@ def _codes(option: str, names: Iterable[str]) -> frozenset[str]:
     if unknown:
         raise UsageProblem(f"{option}: there is no rule {unknown[0]}; see `endpoints-guard rules`")
     return frozenset(by_name[name.lower()] for name in names)
-
-
-def _of_files(paths: tuple[str, ...], policy: Policy, scope: Scope) -> Report:
-    manifests = read_paths(paths)
-    inventory = state_of(manifests)
-    for kind in ("Service", "Pod"):
-        if not inventory.keys(kind):
-            click.echo(f"there is no {kind} in it: is this the whole state?", err=True)
-    judged = tuple(audit(inventory, policy, namespaces=scope.only, rules=scope.rules))
-    places = manifests.sources
-    return Report(
-        objects=located(judged, [places.get(each.ref) for each in judged]),
-        unreadable=manifests.unread,
-    )
 
 
 def _merged(reports: Iterable[Report]) -> Report:

@@ -37,6 +37,13 @@ class Manifests:
 
     manifests: tuple[Manifest, ...]
     unreadable: tuple[Unreadable, ...]
+    listed: frozenset[str] = frozenset()
+    """The kinds of typed lists, such as a PodList, that may have been empty."""
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of which something is known, if only that there is none."""
+        return self.listed.union(each.ref.kind for each in self.manifests)
 
     @property
     def objects(self) -> tuple[tuple[str, object], ...]:
@@ -105,7 +112,13 @@ def state_of(manifests: Manifests) -> Inventory:
     return inventory
 
 
-_Item = Manifest | Unreadable
+class _Listed(Struct, frozen=True):
+    """A list of this kind."""
+
+    kind: str
+
+
+_Item = Manifest | Unreadable | _Listed
 
 
 class _Document(Struct, frozen=True):
@@ -143,13 +156,17 @@ _PLAIN: Final[json.Decoder[Any]] = json.Decoder()
 
 
 def _collect(items: Iterable[_Item]) -> Manifests:
-    manifests, unreadable = [], []
+    manifests, unreadable, listed = [], [], set()
     for item in items:
-        if isinstance(item, Unreadable):
-            unreadable.append(item)
-        else:
+        if isinstance(item, Manifest):
             manifests.append(item)
-    return Manifests(manifests=tuple(manifests), unreadable=tuple(unreadable))
+        elif isinstance(item, _Listed):
+            listed.add(item.kind)
+        else:
+            unreadable.append(item)
+    return Manifests(
+        manifests=tuple(manifests), unreadable=tuple(unreadable), listed=frozenset(listed)
+    )
 
 
 def _read(text: Text | Unreadable, namespace: str) -> Iterator[_Item]:
@@ -194,7 +211,10 @@ def _read_object(
     if kind is None:
         yield document.unreadable(f"{path}kind", "missing")
     elif items is not None:
-        inner = _Head(kind.removesuffix("List"), head.api_version)
+        inner_kind = kind.removesuffix("List")
+        inner = _Head(inner_kind, head.api_version)
+        if inner_kind in _KINDS:
+            yield _Listed(inner_kind)
         for index, item in enumerate(items):
             yield from _read_object(item, document, f"{path}items[{index}].", inner)
     elif kind in _KINDS and _is_of_kubernetes(kind, head.api_version):

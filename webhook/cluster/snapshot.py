@@ -5,7 +5,7 @@ that mark leader election and cut-off Endpoints (emptied), no environment, no co
 It is state for `check` and `audit`, not a backup.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -26,6 +26,7 @@ from webhook.core.objects.endpoints import (
 )
 
 Value = TypeVar("Value")
+Json = dict[str, Any]
 
 _ANNOTATIONS: Final = (LEADER_ANNOTATION, OVER_CAPACITY_ANNOTATION)
 """Of which rules ask whether they are there; their values stay out."""
@@ -49,11 +50,21 @@ def snapshot_lines(api: ClusterApi, progress: Progress, namespace: str = "") -> 
     separator = ""
     for resource in STORED:
         within = namespace if resource in PUBLISHED else ""
-        for item in _items(api, resource, progress, within):
-            wire = _decoded(item, resource.read_wire, resource.path)
-            yield separator + msgspec.json.encode(_as_manifest(resource, wire)).decode()
+        items = _items(api, resource, progress, within)
+        for made in _or_nothing(resource, (_kept(resource, item) for item in items)):
+            yield separator + msgspec.json.encode(made).decode()
             separator = ",\n"
     yield "\n]}\n"
+
+
+def _or_nothing(resource: Resource[Any], made: Iterable[Json]) -> Iterator[Json]:
+    """The objects, or an empty list: what was looked for is not missing in the snapshot."""
+    nothing = True
+    for each in made:
+        nothing = False
+        yield each
+    if nothing:
+        yield {"apiVersion": resource.api_version, "kind": f"{resource.kind}List", "items": []}
 
 
 def _items(
@@ -77,11 +88,12 @@ def _decoded(item: msgspec.Raw, read: Callable[[msgspec.Raw], Value], path: str)
         raise MalformedAnswer(f"list {path}: {error}") from error
 
 
-def _as_manifest(resource: Resource[Any], wire: Any) -> dict[str, Any]:
+def _kept(resource: Resource[Any], item: msgspec.Raw) -> Json:
+    wire: Any = _decoded(item, resource.read_wire, resource.path)
     metadata: Metadata = wire.metadata
     kept = {key: "" for key in _ANNOTATIONS if key in (metadata.annotations or {})}
     bare = msgspec.structs.replace(
         wire, metadata=msgspec.structs.replace(metadata, annotations=kept or None)
     )
-    fields: dict[str, Any] = msgspec.to_builtins(bare)
+    fields: Json = msgspec.to_builtins(bare)
     return {"apiVersion": resource.api_version, "kind": resource.kind, **fields}

@@ -123,6 +123,10 @@ class Rule(Struct, frozen=True, kw_only=True):
     """The kinds without which it would say too much or too little. An audit that cannot read one
     of them leaves the rule out.
     """
+    presumes: tuple[str, ...] | None = None
+    """Those of which it takes to be gone what is not there: without them it would say too much.
+    None means all that it rests on.
+    """
     facet: Facet | None = None
     spares_published: bool = False
     """It finds nothing wrong with an address that the control plane would write just so (see
@@ -134,6 +138,11 @@ class Rule(Struct, frozen=True, kw_only=True):
     def can_do_without(self, kinds: Collection[str]) -> bool:
         """Whether it still says what is right where nothing is known of these kinds."""
         return set(self.rests_on).isdisjoint(kinds)
+
+    def may_overstate(self, kinds: Collection[str]) -> bool:
+        """Whether what it finds may only be found because nothing is known of these kinds."""
+        presumed = self.rests_on if self.presumes is None else self.presumes
+        return not set(presumed).isdisjoint(kinds)
 
 
 def both(action: Action) -> Mapping[Ownership, Action]:

@@ -27,6 +27,7 @@ RULE = Rule(
     remedy="Use kubernetes.default.svc in the client instead of a Service of your own.",
     default={Ownership.MANUAL: Action.DENY},
     rests_on=("Service", "Endpoints", "EndpointSlice"),
+    presumes=("Service",),
     checks=(check,),
     examples=(
         Example(

@@ -80,6 +80,7 @@ RULE = Rule(
     default=both(Action.AUDIT),
     checks=(check,),
     rests_on=("ClusterRole", "Role", "ClusterRoleBinding", "RoleBinding"),
+    presumes=(),
     stored_only=True,
     examples=(
         Example(

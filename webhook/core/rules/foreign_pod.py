@@ -36,6 +36,7 @@ RULE = Rule(
     remedy="Ask the owner of that namespace for a Service or Gateway, and use its name instead.",
     default={Ownership.MANUAL: Action.DENY},
     rests_on=("Service", "Pod", "Node"),
+    presumes=("Service",),
     checks=(check,),
     examples=(
         Example(

@@ -135,6 +135,7 @@ RULE = Rule(
     default=both(Action.AUDIT),
     checks=(check_reason, check_agreement),
     stored_only=True,
+    presumes=("Service", "Endpoints"),
     examples=(
         Example(
             name="a slice of the control plane for a Service with a selector",

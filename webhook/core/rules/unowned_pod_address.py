@@ -31,6 +31,7 @@ RULE = Rule(
     remedy="List the current address of a live Pod of this namespace.",
     default={Ownership.MANUAL: Action.DENY},
     rests_on=("Service", "Pod", "Node"),
+    presumes=("Service", "Pod"),
     checks=(check,),
     examples=(
         Example(

@@ -65,6 +65,7 @@ RULE = Rule(
     default={Ownership.SELECTOR: Action.AUDIT},
     checks=(check,),
     stored_only=True,
+    presumes=("Service",),
     examples=(
         Example(
             name="both Pods are listed, in Endpoints or in a slice",
