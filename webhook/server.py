@@ -19,13 +19,15 @@ from webhook.core.engine import (
     Grounds,
     Indeterminate,
     Obstacle,
+    Subject,
     can_be_overridden,
     decide_by_request,
     decide_by_state,
     decide_if_faultless,
     overridden,
 )
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
+from webhook.core.excerpt import Excerpt, bears_out, most_telling, whole
+from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import Policy
 from webhook.telemetry import METRICS_TYPE, Exposition, Telemetry
 from webhook.validation import (
@@ -83,22 +85,48 @@ class Judge:
     def _confirmed(
         self,
         asked: AdmissionRequest,
-        new: Endpoints | EndpointSlice,
+        new: Subject,
         first: Decision,
         policy: Policy,
         deadline: float,
     ) -> Decision | Indeterminate:
         """The denial, or what becomes of it when the cluster is looked at anew."""
         begun = time.monotonic()
-        fresh = self._state.confirmed(new, deadline)
-        if fresh is None:
+        decision = self._looked_at_anew(asked, new, first, policy, deadline)
+        if decision is None:
             return first
-        seconds = time.monotonic() - begun
-        if isinstance(fresh, Indeterminate):
-            self._telemetry.confirmed("failed", seconds)
+        result = "failed"
+        if isinstance(decision, Decision):
+            result = "overturned" if decision.allowed else "upheld"
+        self._telemetry.confirmed(result, time.monotonic() - begun)
+        return decision
+
+    def _looked_at_anew(
+        self,
+        asked: AdmissionRequest,
+        new: Subject,
+        first: Decision,
+        policy: Policy,
+        deadline: float,
+    ) -> Decision | Indeterminate | None:
+        """A little of the write, and all of it only if that is not what it was thought to be."""
+        excerpt = most_telling(new, asked.old, first)
+        now = self._judged_anew(asked, excerpt, policy, deadline)
+        if not isinstance(now, Decision):
+            return now
+        if bears_out(excerpt, first, now):
+            grounds = first.grounds and structs.replace(first.grounds, live=True)
+            return structs.replace(first, grounds=grounds)
+        return self._judged_anew(asked, whole(new), policy, deadline)
+
+    def _judged_anew(
+        self, asked: AdmissionRequest, excerpt: Excerpt, policy: Policy, deadline: float
+    ) -> Decision | Indeterminate | None:
+        """The verdict on an excerpt alone, by what the API server says now."""
+        fresh = self._state.confirmed(excerpt, deadline)
+        if fresh is None or isinstance(fresh, Indeterminate):
             return fresh
-        decision = decide_by_state(asked, fresh.inventory, policy)
-        self._telemetry.confirmed("overturned" if decision.allowed else "upheld", seconds)
+        decision = decide_by_state(asked, fresh.inventory, policy, excerpt.parts)
         if decision.allowed and not fresh.complete:
             why = "too many owners of addresses would have to be read anew"
             return Indeterminate(why, Obstacle.TOO_MUCH)

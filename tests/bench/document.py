@@ -87,10 +87,8 @@ def _serving(serving: Serving) -> str:
         + table(head, _serving_rows(serving.legs), numbers=8)
         + f"\n\n![Core time for an answer, by addresses]({PLOT})\n\n"
         "What is allowed, the webhook decides from memory, as Gatekeeper does with everything. "
-        "Each denial it confirms: it reads the Service and the Pods from the API server again, "
-        "one by one up to sixteen, and beyond that all Pods of the namespace, here "
-        f"{serving.pods * serving.pod_bytes / 1e6:.0f} MB. A denial therefore costs what the API "
-        "server takes to list them ([why](adr/0006-confirm-before-deny.md))."
+        "Each denial it confirms: it reads what one finding rests on from the API server again, "
+        "here the Service and a Pod ([why](adr/0006-confirm-before-deny.md))."
     )
 
 

@@ -30,11 +30,13 @@ from tests.fake_apiserver.state import KINDS
 from webhook.cluster.confirm import READS, confirm
 from webhook.cluster.state import Confirmed
 from webhook.core.engine import judge
+from webhook.core.excerpt import whole
 from webhook.core.policy import Policy
 
 PATHS = {kind: path for path, kind in KINDS.items()}
 SHOP = "/api/v1/namespaces/shop"
 RIVAL = pod("vault-0", namespace="rival", ip="10.0.7.8")
+SELECTORS = ("labelSelector", "fieldSelector")
 GET_SERVICE = f"get {SHOP}/services/web"
 
 
@@ -44,20 +46,26 @@ def read(
     """Confirm a write when the cache knows this, and the API server has that."""
     for manifest in now:
         server.state.put(PATHS[manifest["kind"]], manifest)
-    return confirm(subject(write), state(*known), api_of(server), monotonic() + 10)
+    return confirm(whole(subject(write)), state(*known), api_of(server), monotonic() + 10)
 
 
 def requests(server: FakeApiServer) -> list[str]:
     """What was asked, in order."""
     return [
-        " ".join(filter(None, (r.verb, r.path, r.query.get("labelSelector"))))
+        " ".join((r.verb, r.path, *(r.query[key] for key in SELECTORS if key in r.query)))
         for r in server.requests
     ]
 
 
 # --- What is read
 
+
+def holders_of(ip: str) -> str:
+    return f"list {SHOP}/pods status.podIP={ip}"
+
+
 MANUAL = manual_service()
+DUAL_STACK = pod("both", namespace="rival", ips=["fd00::1", "10.9.9.9"])
 FOREIGN = endpoints(subset(external("10.0.7.8")))
 WHAT: dict[str, tuple[Json, tuple[Json, ...], list[str]]] = {
     "selector: the Pods in targetRef": (
@@ -70,50 +78,65 @@ WHAT: dict[str, tuple[Json, tuple[Json, ...], list[str]]] = {
         (service(), pod()),
         [GET_SERVICE, f"get {SHOP}/pods/web-1"],
     ),
-    "selector: every selected Pod, where nobody holds an address": (
+    "selector: who holds an address that nobody is known to hold": (
         endpoints(subset(external("10.0.0.9"))),
-        (service(selector={"app": "web", "k8s.io/tier": "front"}), pod()),
+        (service(), pod()),
+        [GET_SERVICE, holders_of("10.0.0.9")],
+    ),
+    "selector: every selected Pod, where it may be a second address": (
+        endpoints(subset(external("10.0.0.9"))),
+        (service(selector={"app": "web", "k8s.io/tier": "front"}), DUAL_STACK),
         [GET_SERVICE, f"list {SHOP}/pods app=web,k8s.io/tier=front"],
+    ),
+    "selector: of the other family, where all second addresses are of one": (
+        endpoints(subset(external("fd00::9"))),
+        (service(), DUAL_STACK),
+        [GET_SERVICE, holders_of("fd00::9")],
     ),
     "selector: others' Pods are of no concern": (
         endpoints(subset(external("10.0.7.8"))),
         (service(), RIVAL),
-        [GET_SERVICE, f"list {SHOP}/pods app=web"],
+        [GET_SERVICE, holders_of("10.0.7.8")],
     ),
     "no selector: a foreign owner": (
         FOREIGN,
         (MANUAL, RIVAL),
-        [GET_SERVICE, f"list {SHOP}/pods", "get /api/v1/namespaces/rival/pods/vault-0"],
+        [GET_SERVICE, holders_of("10.0.7.8"), "get /api/v1/namespaces/rival/pods/vault-0"],
     ),
     "no Service: the same": (
         FOREIGN,
         (RIVAL,),
-        [GET_SERVICE, f"list {SHOP}/pods", "get /api/v1/namespaces/rival/pods/vault-0"],
+        [GET_SERVICE, holders_of("10.0.7.8"), "get /api/v1/namespaces/rival/pods/vault-0"],
     ),
     "no selector: a node": (
         endpoints(subset(external("192.168.0.1"))),
         (MANUAL, node()),
-        [GET_SERVICE, f"list {SHOP}/pods", "get /api/v1/nodes/node-1"],
+        [GET_SERVICE, holders_of("192.168.0.1"), "get /api/v1/nodes/node-1"],
     ),
     "no selector: a Service": (
         endpoints(subset(external("172.20.0.99"))),
         (MANUAL, service("db", namespace="rival", clusterIP="172.20.0.99")),
-        [GET_SERVICE, f"list {SHOP}/pods", "get /api/v1/namespaces/rival/services/db"],
+        [GET_SERVICE, holders_of("172.20.0.99"), "get /api/v1/namespaces/rival/services/db"],
     ),
     "no selector: the Pod inside of a disguise": (
         endpoints(subset(external("64:ff9b::a00:708"))),
         (MANUAL, RIVAL),
+        [
+            GET_SERVICE,
+            holders_of("64:ff9b::a00:708"),
+            holders_of("10.0.7.8"),
+            "get /api/v1/namespaces/rival/pods/vault-0",
+        ],
+    ),
+    "no selector: every Pod, where it may be a second address": (
+        FOREIGN,
+        (MANUAL, RIVAL, DUAL_STACK),
         [GET_SERVICE, f"list {SHOP}/pods", "get /api/v1/namespaces/rival/pods/vault-0"],
     ),
     "no selector: the Node in targetRef": (
         endpoints(subset(external("169.254.1.1", targetRef={"kind": "Node", "name": "node-1"}))),
         (MANUAL, node()),
-        [GET_SERVICE, "get /api/v1/nodes/node-1"],
-    ),
-    "a special address has no owner to look for": (
-        endpoints(subset(external("169.254.169.254"))),
-        (MANUAL,),
-        [GET_SERVICE],
+        [GET_SERVICE, holders_of("169.254.1.1"), "get /api/v1/nodes/node-1"],
     ),
     "a slice of nobody": (
         endpoint_slice(endpoint(), of_service=None),
@@ -370,7 +393,7 @@ def test_no_name_leads_anywhere_else(server: FakeApiServer, kind: str, name: str
         assert request.path.count("/") == (6 if "/namespaces/" in request.path else 4) - (
             request.verb == "list"
         )
-        assert set(request.query) <= {"limit"}
+        assert set(request.query) <= {"limit", "fieldSelector"}
         assert len(request.path) < 1000
 
 

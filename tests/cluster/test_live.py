@@ -30,6 +30,7 @@ from webhook.cluster.live import LiveCluster
 from webhook.cluster.permissions import INFORMERS
 from webhook.cluster.state import Confirmed, State
 from webhook.core.engine import Decision, Indeterminate, Obstacle, decide
+from webhook.core.excerpt import whole
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, ObjectRef
 from webhook.core.policy import Policy
@@ -161,7 +162,7 @@ def test_only_the_slices_of_the_namespace_default_are_read(full: FakeApiServer) 
 def test_it_asks_for_nothing_that_its_permissions_do_not_grant(full: FakeApiServer) -> None:
     granted = {(each.namespace, resource) for each in INFORMERS for resource in each.resources}
     with synced(full) as cluster:
-        cluster.confirmed(subject(endpoints(subset(external("10.0.7.8")))), soon())
+        cluster.confirmed(whole(subject(endpoints(subset(external("10.0.7.8"))))), soon())
     for each in full.requests:
         words = each.path.split("/")
         assert each.verb in ("get", "list", "watch")
@@ -254,7 +255,7 @@ UNREADABLE: dict[str, tuple[Fault, str]] = {
 def test_what_cannot_be_read_anew_cannot_be_judged(
     full: FakeApiServer, fault: Fault, because: str
 ) -> None:
-    write = subject(endpoints(subset(external("10.0.7.8"))))
+    write = whole(subject(endpoints(subset(external("10.0.7.8")))))
     with synced(full) as cluster:
         full.inject(fault)
         deadline = monotonic() + (0.2 if fault.delay else 10)
@@ -287,7 +288,7 @@ def test_a_moment_behind_is_no_false_denial(full: FakeApiServer) -> None:
         decision = Judge(cluster, Policy, Telemetry()).decide(asked, soon())
         assert isinstance(decision, Decision)
         assert decision.allowed
-        assert isinstance(cluster.confirmed(subject(endpoints()), soon()), Confirmed)
+        assert isinstance(cluster.confirmed(whole(subject(endpoints())), soon()), Confirmed)
 
 
 # --- The restricted right

@@ -22,8 +22,9 @@ from tests.coverage.table import (
 )
 from webhook.cluster.state import Condition, Confirmed, FixedState, State
 from webhook.core.engine import Indeterminate
+from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
+from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import Policy, parse_policy
 from webhook.server import Judge, create_app
 from webhook.telemetry import Telemetry
@@ -113,9 +114,7 @@ class Struggling:
     def known(self) -> Inventory | Indeterminate:
         return cluster_of(BAD) if self.knows else Indeterminate("not synced yet")
 
-    def confirmed(
-        self, subject: Endpoints | EndpointSlice, deadline: float
-    ) -> Confirmed | Indeterminate:
+    def confirmed(self, excerpt: Excerpt, deadline: float) -> Confirmed | Indeterminate:
         if self.confirms:
             return Confirmed(inventory=cluster_of(BAD))
         return Indeterminate("no answer in time")

@@ -29,8 +29,9 @@ from webhook.cluster.api import ClusterApi, connect
 from webhook.cluster.confirm import confirm
 from webhook.cluster.state import Condition, Confirmed
 from webhook.core.engine import Decision
+from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
+from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import Policy
 from webhook.core.rule import Action
 from webhook.server import Judge
@@ -49,8 +50,8 @@ class Live:
     def known(self) -> Inventory:
         return self.inventory
 
-    def confirmed(self, subject: Endpoints | EndpointSlice, deadline: float) -> Confirmed:
-        return confirm(subject, self.inventory, self.api, deadline)
+    def confirmed(self, excerpt: Excerpt, deadline: float) -> Confirmed:
+        return confirm(excerpt, self.inventory, self.api, deadline)
 
     def may_restricted(self, request: AdmissionRequest, deadline: float) -> bool:
         return False

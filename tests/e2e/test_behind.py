@@ -36,6 +36,8 @@ pytestmark = pytest.mark.e2e
 
 TIMEOUT_SECONDS = 3
 WEB = {"app": "web"}
+POLICY = "trustedWriters: []\npodCIDRs: [10.64.0.0/16]\n"
+"""Nobody is trusted, and all Pods have addresses of this range."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,7 @@ def behind(plane: ControlPlane, admin: Api) -> Iterator[Behind]:
     ):
         kubeconfig = Path(scratch) / "kubeconfig"
         proxy.write_kubeconfig(kubeconfig)
-        with WebhookProcess.running(kubeconfig, policy="trustedWriters: []\n") as process:
+        with WebhookProcess.running(kubeconfig, policy=POLICY) as process:
             ca = process.serving.ca.certificate
             given = configuration("behind", process.url, ca, timeout_seconds=TIMEOUT_SECONDS)
             probe = Namespace(admin, "probe-behind", "behind")
@@ -95,6 +97,24 @@ def test_a_service_that_the_webhook_has_not_heard_of_is_looked_up(
 
 def _dry_run(behind: Behind, namespace: Namespace, web: Json) -> Answer:
     return behind.alice.create(slice_by_hand(namespace, pod_address(web)), dry_run=True)
+
+
+def test_who_holds_an_address_is_looked_up(behind: Behind, new_namespace: NewNamespace) -> None:
+    """Endpoints by hand need not name the Pod, which the webhook has not heard of."""
+    namespace = new_namespace("behind")
+    namespace.create(service("web"))
+    with behind.proxy.holding(Hold.EVENTS):
+        web = namespace.run(pod("web-0", labels=WEB))
+        behind.alice.create(_unnamed(slice_by_hand(namespace, pod_address(web)))).must()
+        free = pod_address(web, ip=fresh_ips()[0])
+        answer = behind.alice.create(_unnamed(slice_by_hand(namespace, free, name="free")))
+    assert answer.rules == {"EG506"}
+
+
+def _unnamed(by_hand: Json) -> Json:
+    """The same without targetRef."""
+    (entry,) = by_hand["endpoints"]
+    return {**by_hand, "endpoints": [{k: v for k, v in entry.items() if k != "targetRef"}]}
 
 
 def test_what_is_wrong_is_refused_all_the_same(behind: Behind, new_namespace: NewNamespace) -> None:

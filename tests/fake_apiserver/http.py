@@ -72,7 +72,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         query = dict(parse_qsl(url.query))
-        path, namespace, name = _parse(url.path)
+        path, namespace, name = parse_path(url.path)
         verb = "get" if name else "watch" if query.get("watch") else "list"
         fault = self._begin(verb, url.path, query)
         if self._refused(fault):
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = self._begin("patch", url.path, dict(parse_qsl(url.query)))
         if self._refused(fault):
             return
-        path, namespace, name = _parse(url.path)
+        path, namespace, name = parse_path(url.path)
         assert self.headers["Content-Type"] == "application/apply-patch+yaml"
         assert body["metadata"]["name"] == name
         metadata = {"uid": f"uid-of-{namespace}", **body["metadata"]}
@@ -122,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = self._begin("delete", self.path, {})
         if self._refused(fault):
             return
-        path, namespace, name = _parse(self.path)
+        path, namespace, name = parse_path(self.path)
         there = self.api.state.objects(path).get((namespace, name))
         if there is None:
             self._send(404, status(404, f'"{name}" not found', "NotFound", name=name))
@@ -216,7 +216,7 @@ def _line(event: Object) -> bytes:
     return json.dumps(event, separators=(",", ":")).encode() + b"\n"
 
 
-def _parse(path: str) -> tuple[str, str, str]:
+def parse_path(path: str) -> tuple[str, str, str]:
     """Collection, namespace and name; the last two may be empty."""
     parts = [unquote(part) for part in path.strip("/").split("/")]
     prefix, rest = (parts[:3], parts[3:]) if parts[0] == "apis" else (parts[:2], parts[2:])

@@ -24,8 +24,9 @@ from tests.builders import (
 from tests.policy.samples import policy
 from webhook.cluster.state import Condition
 from webhook.core.engine import Decision, Indeterminate, Reason
+from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
+from webhook.core.objects import AdmissionRequest
 from webhook.server import Judge
 from webhook.telemetry import Telemetry
 
@@ -49,7 +50,7 @@ class Authorizer:
     def known(self) -> Inventory:
         return CLUSTER
 
-    def confirmed(self, subject: Endpoints | EndpointSlice, deadline: float) -> None:
+    def confirmed(self, excerpt: Excerpt, deadline: float) -> None:
         return None
 
     def may_restricted(self, request: AdmissionRequest, deadline: float) -> bool | Indeterminate:

@@ -14,8 +14,9 @@ from webhook.cluster.listwatch import DEFAULT_PACE, Pace
 from webhook.cluster.resources import API_SERVER_SLICES, NODE, POD, SERVICE
 from webhook.cluster.state import Condition, Confirmed
 from webhook.core.engine import Indeterminate, Obstacle
+from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, InvalidObject, decode
+from webhook.core.objects import AdmissionRequest, InvalidObject, decode
 
 INFORMED: Final = (SERVICE, POD, NODE, API_SERVER_SLICES)
 """What is listed and watched; `permissions.INFORMERS` says what that needs."""
@@ -87,12 +88,10 @@ class LiveCluster:
         waiting = ", ".join(s.kind for s in self.informers.status() if not s.synced)
         return Indeterminate(f"the informers of {waiting} have not synced yet", Obstacle.NOT_SYNCED)
 
-    def confirmed(
-        self, subject: Endpoints | EndpointSlice, deadline: float
-    ) -> Confirmed | Indeterminate:
-        """What the object depends on, read from the API server itself."""
+    def confirmed(self, excerpt: Excerpt, deadline: float) -> Confirmed | Indeterminate:
+        """What the verdict depends on, read from the API server itself."""
         try:
-            return confirm(subject, self._inventory, self.api, deadline)
+            return confirm(excerpt, self._inventory, self.api, deadline)
         except ClusterUnavailable as error:
             return Indeterminate(error.reason)
         except InvalidObject as error:

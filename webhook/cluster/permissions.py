@@ -1,7 +1,7 @@
 """The RBAC rules without which webhook and audit cannot see; the chart's roles are made of these.
 
 Reading only, apart from Events. `get` and `list` also serve the live look before a denial, which
-asks for objects by name and for the Pods of a namespace.
+asks for objects by name and, where it must, for the Pods of a namespace.
 """
 
 from typing import Final

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from webhook.core.engine import Indeterminate
+from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
+from webhook.core.objects import AdmissionRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +35,8 @@ class State(Protocol):
     def known(self) -> Inventory | Indeterminate:
         """What is in memory: fast, complete, and possibly a moment old."""
 
-    def confirmed(
-        self, subject: Endpoints | EndpointSlice, deadline: float
-    ) -> Confirmed | Indeterminate | None:
-        """What this object depends on, read anew before `deadline` (of `time.monotonic`).
+    def confirmed(self, excerpt: Excerpt, deadline: float) -> Confirmed | Indeterminate | None:
+        """What the verdict on this depends on, read anew before `deadline` (of `time.monotonic`).
 
         None when there is nothing newer than what `known` gives.
         """
@@ -62,7 +61,7 @@ class FixedState:
         """All that there is."""
         return self.inventory
 
-    def confirmed(self, subject: Endpoints | EndpointSlice, deadline: float) -> None:
+    def confirmed(self, excerpt: Excerpt, deadline: float) -> None:
         """Nothing is newer."""
 
     def may_restricted(self, request: AdmissionRequest, deadline: float) -> bool:

@@ -45,6 +45,13 @@ def starts_afresh(new: Endpoints | EndpointSlice, old: Endpoints | EndpointSlice
     return new.service_name != old.service_name or (new.mirrored and not old.mirrored)
 
 
+def counted_as_old(
+    new: Endpoints | EndpointSlice, old: Endpoints | EndpointSlice | None
+) -> Endpoints | EndpointSlice | None:
+    """The object before the update, if what it claimed counts as old."""
+    return None if old is None or starts_afresh(new, old) else old
+
+
 class OldClaims:
     """The claims of the object that an update replaces."""
 

@@ -10,9 +10,16 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from webhook.core.case import ObjectCase, PartCase, port_case
-from webhook.core.claims import OldClaims, Ports, port_claims, starts_afresh
+from webhook.core.claims import OldClaims, Ports, counted_as_old, port_claims, starts_afresh
 from webhook.core.inventory import Inventory
-from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, ListedAddress, Port
+from webhook.core.objects import (
+    AdmissionRequest,
+    Endpoints,
+    EndpointSlice,
+    ListedAddress,
+    Part,
+    Port,
+)
 from webhook.core.policy import Active, Policy, RuleSet
 from webhook.core.rule import Action, Facet, Rule, Violation
 
@@ -69,7 +76,7 @@ class Grounds(Struct, frozen=True, gc=False):
 
     inventory: Inventory
     live: bool
-    """Whether it was read from the API server for this very decision."""
+    """Whether the API server was asked for this very decision, and bore it out."""
 
 
 class Decision(Struct, frozen=True, gc=False):
@@ -127,11 +134,16 @@ def decide(request: AdmissionRequest, inventory: Inventory, policy: Policy) -> D
     return decide_by_state(request, inventory, policy) if decided is None else decided
 
 
-def decide_by_state(request: AdmissionRequest, inventory: Inventory, policy: Policy) -> Decision:
-    """The answer to a write that `decide_by_request` leaves open."""
+def decide_by_state(
+    request: AdmissionRequest,
+    inventory: Inventory,
+    policy: Policy,
+    parts: tuple[Part, ...] | None = None,
+) -> Decision:
+    """The answer to a write that `decide_by_request` leaves open, or to some `parts` of it."""
     if request.new is None:
         return Decision(Reason.NOTHING_WRITTEN)
-    found = _found_in_write(request, request.new, inventory, policy)
+    found = _found_in_write(request, request.new, inventory, policy, parts)
     return Decision(Reason.JUDGED, _gravest_first(found))
 
 
@@ -185,7 +197,10 @@ def judge(
     With `old`, violations that rest on claims of that object alone are warnings at the most. An
     object that is `stored` is judged by the rules for writes and by those for the audit.
     """
-    return _gravest_first(_found(subject, inventory, policy, old=old, writer=writer, stored=stored))
+    in_force = policy.in_force(subject.metadata.namespace)
+    case = ObjectCase(subject, inventory, limits=in_force.limits, writer=writer)
+    rule_sets = in_force.stored_rule_sets if stored else in_force.rule_sets
+    return _gravest_first(_found(case, rule_sets[case.ownership], old, subject.parts))
 
 
 def judge_stored(rules: Active, case: object) -> tuple[Finding, ...]:
@@ -203,35 +218,30 @@ def _gravest_first(found: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def _found_in_write(
-    request: AdmissionRequest, new: Subject, inventory: Inventory, policy: Policy
+    request: AdmissionRequest,
+    new: Subject,
+    inventory: Inventory,
+    policy: Policy,
+    parts: tuple[Part, ...] | None = None,
 ) -> Iterator[Finding]:
-    old = request.old
-    if old is not None and starts_afresh(new, old):
-        old = None
-    found = _found(new, inventory, policy, old=old, writer=request.username)
+    in_force = policy.in_force(new.metadata.namespace)
+    case = ObjectCase(new, inventory, limits=in_force.limits, writer=request.username)
+    rules, old = in_force.rule_sets[case.ownership], counted_as_old(new, request.old)
+    found = _found(case, rules, old, new.parts if parts is None else parts)
     return without_exempt(found, request, policy)
 
 
 def _found(
-    subject: Subject,
-    inventory: Inventory,
-    policy: Policy,
-    *,
-    old: Subject | None,
-    writer: str,
-    stored: bool = False,
+    case: ObjectCase, rules: RuleSet, old: Subject | None, parts: tuple[Part, ...]
 ) -> Iterator[Finding]:
     """One finding after the other, as the rules come to them."""
-    in_force = policy.in_force(subject.metadata.namespace)
-    case = ObjectCase(subject, inventory, limits=in_force.limits, writer=writer)
-    rule_sets = in_force.stored_rule_sets if stored else in_force.rule_sets
-    rules = rule_sets[case.ownership]
     claims = OldClaims(old) if old is not None else None
     for rule, check, action in rules.object:
         violation = check(case)
         if violation is not None:
-            yield _finding(rule, action, violation, old=_covers_all(claims, subject, rule.facet))
-    for part in subject.parts:
+            old_too = _covers_all(claims, case.subject, rule.facet)
+            yield _finding(rule, action, violation, old=old_too)
+    for part in parts:
         if part.addresses:
             yield from _found_in_part(PartCase(case, part), rules, claims)
 

@@ -23,7 +23,7 @@ from webhook.core.objects import (
     Service,
 )
 from webhook.core.ranges import RangeIndex
-from webhook.core.tables import Index, Key, Table
+from webhook.core.tables import Index, Key, Table, Tally
 
 API_SERVER: Final[Key] = ("default", "kubernetes")
 """The Service whose endpoints are the API servers themselves."""
@@ -33,12 +33,13 @@ class Inventory:
     """Services, Pods, Nodes, and what publishes endpoints, as far as they are known."""
 
     def __init__(self, background: "Inventory | None" = None) -> None:
-        """With a `background`, the Pod ranges that it knows count here as well: a part of a cluster
-        that was read anew lies in the same network as the rest.
+        """With a `background`, what that knows of the network counts here as well: a part of a
+        cluster that was read anew lies in the same network as the rest.
         """
         self._background = background
         self._pods_by_ip = Index[Pod](lambda pod: () if pod.terminal else pod.ips)
         self._pods_by_uid = Index[Pod](lambda pod: (pod.uid,) if pod.uid else ())
+        self._second_families = Tally[Pod](lambda pod: map(_family, pod.ips[1:]))
         self._services_by_ip = Index[Service](lambda s: (*s.cluster_ips, *s.public_ips))
         self._nodes_by_ip = Index[Node](lambda node: node.ips)
         # Asked for every address of every write: a method around them would cost as much again.
@@ -51,7 +52,9 @@ class Inventory:
         self._node_ranges = RangeIndex[Node](lambda node: node.pod_cidrs)
         self._api_servers = Index[Endpoints | EndpointSlice](_api_server_addresses)
         self.services = Table[Service](lambda s: (s.namespace, s.name), self._services_by_ip)
-        self.pods = Table[Pod](lambda pod: pod.key, self._pods_by_ip, self._pods_by_uid)
+        self.pods = Table[Pod](
+            lambda pod: pod.key, self._pods_by_ip, self._pods_by_uid, self._second_families
+        )
         self.nodes = Table[Node](lambda node: ("", node.name), self._nodes_by_ip, self._node_ranges)
         self.endpoints = Table[Endpoints](_metadata_key, self._api_servers)
         self.endpoint_slices = Table[EndpointSlice](_metadata_key, self._api_servers)
@@ -154,6 +157,20 @@ class Inventory:
         if address in self._node_ranges.ranges:
             return True
         return self._background is not None and self._background.in_pod_range(address)
+
+    def may_be_second(self, ip: str) -> bool:
+        """Whether a canonical address is of a family of which some Pod has its second address.
+
+        There is none where all Pods have one address, and where both families are in use it is
+        usually one of them: `status.podIP`, by which Pods can be asked for, is the first.
+        """
+        if _family(ip) in self._second_families:
+            return True
+        return self._background is not None and self._background.may_be_second(ip)
+
+
+def _family(ip: str) -> str:
+    return "IPv6" if ":" in ip else "IPv4"
 
 
 def _api_server_addresses(value: Endpoints | EndpointSlice) -> Iterable[str]:

@@ -127,6 +127,10 @@ class Rule(Struct, frozen=True, kw_only=True):
     """Those of which it takes to be gone what is not there: without them it would say too much.
     None means all that it rests on.
     """
+    by_absence: bool = False
+    """It may say that no Pod of the namespace holds an address, which is certain only to whoever
+    has looked at all of them.
+    """
     facet: Facet | None = None
     spares_published: bool = False
     """It finds nothing wrong with an address that the control plane would write just so (see

@@ -62,6 +62,27 @@ class Index(Generic[Value]):
                 self._entries.pop(key, None)
 
 
+class Tally(Generic[Value]):
+    """How many objects have something in common: whether there is one at all."""
+
+    def __init__(self, keys: Callable[[Value], Iterable[str]]) -> None:
+        self.keys = keys
+        self._counts: dict[str, int] = {}
+
+    def __contains__(self, key: str) -> bool:
+        return self._counts.get(key, 0) > 0
+
+    def add(self, value: Value) -> None:
+        """Count it."""
+        for key in self.keys(value):
+            self._counts[key] = self._counts.get(key, 0) + 1
+
+    def discard(self, value: Value) -> None:
+        """Count it no longer; it must have been added."""
+        for key in self.keys(value):
+            self._counts[key] -= 1
+
+
 class Table(Generic[Value]):
     """All objects of one kind, by namespace and name, with their indexes."""
 

@@ -42,6 +42,7 @@ RULE = Rule(
     remedy="Use an address and port that the policy allows, or ask for external.allowedCIDRs.",
     default={Ownership.MANUAL: Action.DENY},
     rests_on=("Service", "Pod"),
+    by_absence=True,
     checks=(check_address, check_port),
     examples=(
         Example(

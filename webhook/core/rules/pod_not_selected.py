@@ -50,6 +50,7 @@ RULE = Rule(
     remedy="Leave them to the control plane, or remove the selector to manage them by hand.",
     default={Ownership.SELECTOR: Action.DENY},
     rests_on=("Service", "Pod"),
+    by_absence=True,
     checks=(check,),
     spares_published=True,
     examples=(

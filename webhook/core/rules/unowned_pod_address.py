@@ -32,6 +32,7 @@ RULE = Rule(
     default={Ownership.MANUAL: Action.DENY},
     rests_on=("Service", "Pod", "Node"),
     presumes=("Service", "Pod"),
+    by_absence=True,
     checks=(check,),
     examples=(
         Example(
