@@ -25,3 +25,8 @@ What holds everywhere in this package:
 Errors: `CertificateProblem` says what is wrong with a certificate, `PublishProblem` what the API
 server does not let us do. This package imports nothing of `webhook`, and no web server.
 """
+
+import logging
+
+# Whoever has not set up logging hears of errors by exceptions, once.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

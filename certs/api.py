@@ -216,4 +216,5 @@ def _require_success(status: int, content: bytes) -> Any:
     if 200 <= status <= 299 and isinstance(answer, dict):
         return answer
     message = answer.get("message") if isinstance(answer, dict) else None
-    raise ApiRefusal(status, message or f"HTTP status {status} without explanation")
+    unexplained = f"HTTP status {status}, and no answer of an API server; is a proxy in between?"
+    raise ApiRefusal(status, message or unexplained)

@@ -64,7 +64,11 @@ UNUSABLE: dict[str, tuple[tuple[str, ...], str]] = {
     "a client CA that is no CA": ((*FILES, "--client-ca", "tls.crt", *STATE), "tls.crt"),
     "lifetimes that do not fit": (
         ("--self-managed-certs", "--cert-lifetime", "10m", *STATE),
-        "certificate lifetimes",
+        "--cert-lifetime at least twelve times --cert-propagation",
+    ),
+    "a certificate that would outlive its CA": (
+        ("--self-managed-certs", "--cert-lifetime", "183d", *STATE),
+        "--ca-lifetime must be at least twice --cert-lifetime",
     ),
     "a lifetime that is none": (("--self-managed-certs", "--ca-lifetime", "1y", *STATE), "90d"),
     "a Secret without a namespace": (
@@ -75,6 +79,15 @@ UNUSABLE: dict[str, tuple[tuple[str, ...], str]] = {
     "state that cannot be read": ((*FILES, "--state", "bad.yaml"), "spec.ports"),
     "a policy that is none": ((*FILES, *STATE, "--policy", "policy.yaml"), "line 1: rules.EG201"),
     "events without a cluster": ((*FILES, *STATE, "--events"), "leave out --state"),
+    "files and a cluster": ((*FILES, *STATE, "--context", "prod"), "leave out --kubeconfig, --con"),
+    "an address of another machine": (
+        (*FILES, *STATE, "--listen", "192.0.2.1:8443"),
+        "this machine has no such address",
+    ),
+    "a port twice": (
+        (*FILES, *STATE, "--listen", "127.0.0.1:46193", "--health-listen", "127.0.0.1:46193"),
+        "127.0.0.1:46193: Address already in use; stop what listens there, or choose another port",
+    ),
     "a cluster that is not named": ((*FILES, "--kubeconfig", "no.kubeconfig"), "no.kubeconfig"),
 }
 

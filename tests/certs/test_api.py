@@ -179,11 +179,12 @@ def test_ca_bundles_are_merged_by_webhook_at_one_version() -> None:
     }
 
 
+NO_API_SERVER = ", and no answer of an API server; is a proxy in between?"
 REFUSALS: dict[str, tuple[int, Any, str]] = {
     "conflict": (409, {"message": "the object has been modified"}, "the object has been modified"),
     "forbidden": (403, {"message": "cannot patch"}, "cannot patch"),
-    "a proxy's page": (502, b"<html>", "HTTP status 502 without explanation"),
-    "no object": (200, b"[]", "HTTP status 200 without explanation"),
+    "a proxy's page": (502, b"<html>", f"HTTP status 502{NO_API_SERVER}"),
+    "no object": (200, b"[]", f"HTTP status 200{NO_API_SERVER}"),
 }
 
 

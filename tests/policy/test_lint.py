@@ -147,6 +147,18 @@ UNWISE = {
         "external: {allowedCIDRs: []}",
         "external.allowedCIDRs: it is empty, so no external address is allowed anywhere",
     ),
+    "a namespace that cannot be": (
+        "namespaces: {Shop: {rules: {EG502: warn}}}",
+        "namespaces: Shop never matches: no object of Kubernetes can have this name",
+    ),
+    "a pattern of namespaces": (
+        "exemptions: [{reason: r, users: [a], namespaces: [team-*], rules: [EG502]}]",
+        "exemptions[0].namespaces: team-* never matches: names are no patterns",
+    ),
+    "a pattern of users": (
+        "exemptions: [{reason: r, users: ['team:*'], rules: [EG502]}]",
+        "exemptions[0].users: team:* never matches: names are no patterns",
+    ),
     "a name that is an address": (
         "external: {allowedNames: [198.51.100.7]}",
         "external.allowedNames: 198.51.100.7 never matches: it is no DNS name",

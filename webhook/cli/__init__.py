@@ -14,6 +14,7 @@ import click
 
 from webhook import __version__
 from webhook.cli.problems import EXIT_UNREAD
+from webhook.core.text import did_you_mean
 
 _COMMANDS: Final = {
     "serve": "answer admission reviews over TLS: the webhook itself",
@@ -23,7 +24,7 @@ _COMMANDS: Final = {
     "rules": "list the rules",
     "snapshot": "write the cluster state that an offline check or audit needs",
     "policy": "show, check and describe the policy file",
-    "certs": "make certificates for development",
+    "certs": "make, look at and rotate the webhook's certificates",
     "demo": "start the webhook on an example and send it good and bad writes",
 }
 
@@ -41,6 +42,13 @@ class _Commands(click.Group):
             return None
         command: click.Command = import_module(f"webhook.cli.{cmd_name}").command
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"No such command {args[0]!r}{did_you_mean(args[0], _COMMANDS)}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -78,4 +86,7 @@ def main() -> None:
         cli(prog_name="kubectl endpoints-guard" if as_plugin else "endpoints-guard")
     except Exception:
         traceback.print_exc()
+        click.echo(
+            "Error: this is a fault of endpoints-guard; please report it, with this", err=True
+        )
         sys.exit(EXIT_UNREAD)

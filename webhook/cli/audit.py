@@ -25,6 +25,7 @@ from webhook.cluster.policies import PolicySource
 from webhook.core.policy import Policy
 from webhook.core.report import Report
 from webhook.core.rules import RULES
+from webhook.core.text import did_you_mean
 from webhook.gateway import Listen
 
 
@@ -202,14 +203,20 @@ def _line_format(reporting: Reporting) -> str:
 def _selected(policy: Policy, wanted: Iterable[str], unwanted: Iterable[str]) -> frozenset[str]:
     """The rules to judge by. One that is off everywhere costs no reading."""
     chosen = _codes("--rule", wanted) or policy.rules_in_force()
-    return chosen - _codes("--exclude-rule", unwanted)
+    left = chosen - _codes("--exclude-rule", unwanted)
+    if not left:
+        raise UsageProblem("--rule, --exclude-rule: no rule is left to judge by")
+    return left
 
 
 def _codes(option: str, names: Iterable[str]) -> frozenset[str]:
     by_name = {name.lower(): r.code for r in RULES.values() for name in (r.code, r.slug)}
     unknown = [name for name in names if name.lower() not in by_name]
     if unknown:
-        raise UsageProblem(f"{option}: there is no rule {unknown[0]}; see `endpoints-guard rules`")
+        near = did_you_mean(unknown[0], (name for r in RULES.values() for name in (r.code, r.slug)))
+        raise UsageProblem(
+            f"{option}: there is no rule {unknown[0]}; see `endpoints-guard rules`{near}"
+        )
     return frozenset(by_name[name.lower()] for name in names)
 
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,13 +16,15 @@ from certs.rotation import RotationRules
 from certs.rotator import Rotator
 from certs.serving import CertificateFiles, ServingCertificate
 from webhook.cli.cluster import certificate_api
-from webhook.cli.problems import UsageProblem
+from webhook.cli.problems import UnreadProblem, UsageProblem
 from webhook.cluster.state import Condition
 
 READY_MARGIN: Final = timedelta(minutes=5)
 """A certificate that ends within this time makes the replica unready."""
 
 _DURATION: Final = re.compile(r"(\d+)([smhd])", re.ASCII)
+_LABEL: Final = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_HOST_NAME: Final = re.compile(rf"(\*\.)?{_LABEL}(\.{_LABEL})*", re.ASCII | re.IGNORECASE)
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -57,6 +60,29 @@ class NamespacedName(click.ParamType[tuple[str, str]]):
         return namespace, name
 
 
+class HostName(click.ParamType[str]):
+    """A DNS name, or an IP address."""
+
+    name = "NAME"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> str:
+        """The same, or the end of the command: a certificate for another name helps nobody."""
+        text = str(value)
+        if not (_HOST_NAME.fullmatch(text) or _is_address(text)):
+            self.fail(f"{text!r} is no DNS name or IP address", param, ctx)
+        return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfManaged:
     """Everything about certificates that rotate themselves."""
@@ -90,7 +116,10 @@ class SelfManaged:
                 interval=min(self.propagation / 4, timedelta(minutes=1)),
             )
         except ValueError as error:
-            raise UsageProblem(f"certificate lifetimes: {error}") from error
+            raise UsageProblem(
+                "certificate lifetimes: --ca-lifetime must be at least twice --cert-lifetime, and "
+                "--cert-lifetime at least twelve times --cert-propagation"
+            ) from error
 
     def publisher(self, kubeconfig: str | None, context: str | None) -> Publisher:
         """Writes the Secret and the configurations. Raises `UsageProblem`."""
@@ -132,6 +161,7 @@ def object_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--cert-name",
             "names",
+            type=HostName(),
             metavar="NAME",
             multiple=True,
             help="A further DNS name or IP address for the certificate; may be repeated.",
@@ -167,7 +197,8 @@ def from_files(certificate: Path, key: Path, client_ca: Path | None) -> ServingC
 def first_of_self_managed(
     publisher: Publisher, rules: RotationRules, client_ca: Path | None
 ) -> ServingCertificate:
-    """A certificate from the Secret, or a new one. Raises `UsageProblem` when there is none.
+    """A certificate from the Secret, or a new one. Raises `UsageProblem`, or `UnreadProblem`, when
+    there is none.
 
     That its caBundle cannot be published yet is no reason not to serve: an installer may make the
     webhook configuration after the Deployment, and the rotation tries again.
@@ -179,7 +210,7 @@ def first_of_self_managed(
         raise UsageProblem(str(error)) from error
     except PublishProblem as error:
         if certificate.facts().certificate is None:
-            raise UsageProblem(str(error)) from error
+            raise UnreadProblem(str(error)) from error
     return certificate
 
 

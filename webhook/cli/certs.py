@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
 
 from certs.pki import CertificateProblem, KeyPair, issue_ca, issue_serving, service_names
 from certs.publish import Publisher, PublishProblem
@@ -14,13 +15,14 @@ from certs.rotator import Rotator
 from certs.serving import CertificateFiles
 from webhook.cli.certificates import (
     Duration,
+    HostName,
     SelfManaged,
     lifetime_options,
     object_options,
     utc_now,
 )
 from webhook.cli.cluster import cluster_options
-from webhook.cli.problems import EXIT_FINDINGS, UsageProblem
+from webhook.cli.problems import EXIT_FINDINGS, UnreadProblem, UsageProblem
 
 
 @click.group()
@@ -39,14 +41,18 @@ def command() -> None:
 @click.option(
     "--name",
     "names",
+    type=HostName(),
     multiple=True,
     help="DNS name or IP address that the certificate is for; may be repeated.  "
     "[default: localhost, 127.0.0.1 and ::1]",
 )
-@click.option("--service", help="Add the names by which a cluster reaches this Service.")
+@click.option(
+    "--service", type=HostName(), help="Add the names by which a cluster reaches this Service."
+)
 @click.option(
     "-n",
     "--namespace",
+    type=HostName(),
     default="endpoints-guard",
     show_default=True,
     help="That Service's namespace.",
@@ -142,18 +148,20 @@ def show(
 ) -> None:
     """Show the serving certificate: for whom, until when, and whether callers trust it.
 
-    Exit code: 0 all is well, 1 something is about to expire or does not match, 2 unusable input.
+    Exit code: 0 all is well, 1 something is about to expire or does not match, 2 unusable input,
+    3 the cluster could not be read.
     """
     managed = SelfManaged(**_objects(objects))
+    if tls_cert is None:
+        if tls_key is not None or ca_bundle is not None:
+            raise UsageProblem("--tls-key and --ca-bundle need --tls-cert")
+        shown = _published(managed.publisher(kubeconfig, context))
+    else:
+        shown = _in_files(tls_cert, tls_key, ca_bundle)
     try:
-        if tls_cert is None:
-            publisher = managed.publisher(kubeconfig, context)
-            pair, bundles = _published(publisher)
-        else:
-            pair, bundles = _in_files(tls_cert, tls_key, ca_bundle)
-        remarks = review(pair, bundles, managed.wanted_names, utc_now(), within)
-    except (CertificateProblem, PublishProblem, OSError) as error:
-        raise UsageProblem(str(error)) from error
+        remarks = review(shown.pair, shown.bundles, managed.wanted_names, utc_now(), within)
+    except CertificateProblem as error:
+        raise UsageProblem(f"{shown.origin}: {error}") from error
     _print_and_exit(remarks)
 
 
@@ -177,8 +185,10 @@ def rotate(*, kubeconfig: str | None, context: str | None, **flags: Any) -> None
         done = Rotator(managed.publisher(kubeconfig, context), managed.rules).stage_next_ca(
             utc_now()
         )
-    except (CertificateProblem, PublishProblem) as error:
+    except CertificateProblem as error:
         raise UsageProblem(str(error)) from error
+    except PublishProblem as error:
+        raise UnreadProblem(str(error)) from error
     click.echo(f"{done.step}: {done.why}")
 
 
@@ -191,12 +201,24 @@ def _objects(flags: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _published(publisher: Publisher) -> tuple[KeyPair, dict[str, bytes]]:
-    """The pair in the Secret, and every caBundle by the webhook that has it."""
+class _Shown(Struct, frozen=True, kw_only=True):
+    """What `show` looks at."""
+
+    pair: KeyPair
+    origin: str
+    bundles: dict[str, bytes]
+    """What callers trust, by where that stands."""
+
+
+def _published(publisher: Publisher) -> _Shown:
+    """The pair in the Secret, and every caBundle. Raises `UsageProblem`, `UnreadProblem`."""
     configurations = publisher.read_configurations()
     if configurations.problems:
-        raise UsageProblem("; ".join(configurations.problems))
-    pair = publisher.read_secret().bundle.serving
+        raise UnreadProblem("; ".join(configurations.problems))
+    try:
+        pair = publisher.read_secret().bundle.serving
+    except PublishProblem as error:
+        raise UnreadProblem(str(error)) from error
     if pair is None:
         raise UsageProblem(f"{publisher.origin} holds no serving certificate")
     bundles = {
@@ -204,16 +226,20 @@ def _published(publisher: Publisher) -> tuple[KeyPair, dict[str, bytes]]:
         for found in configurations.found
         for webhook, pem in found.ca_bundles.items()
     }
-    return pair, bundles
+    return _Shown(pair=pair, origin=publisher.origin, bundles=bundles)
 
 
-def _in_files(
-    certificate: Path, key: Path | None, ca_bundle: Path | None
-) -> tuple[KeyPair, dict[str, bytes]]:
+def _in_files(certificate: Path, key: Path | None, ca_bundle: Path | None) -> _Shown:
     if key is None:
         raise UsageProblem("--tls-cert needs --tls-key")
-    pair = CertificateFiles(certificate=certificate, key=key).read()
-    return pair, {str(ca_bundle): ca_bundle.read_bytes()} if ca_bundle is not None else {}
+    files = CertificateFiles(certificate=certificate, key=key)
+    try:
+        bundles = {} if ca_bundle is None else {str(ca_bundle): ca_bundle.read_bytes()}
+        return _Shown(pair=files.read(), origin=files.origin, bundles=bundles)
+    except CertificateProblem as error:
+        raise UsageProblem(str(error)) from error
+    except OSError as error:
+        raise UsageProblem(f"{error.filename}: {error.strerror}") from error
 
 
 def _print_and_exit(remarks: tuple[Remark, ...]) -> None:

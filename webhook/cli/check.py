@@ -8,6 +8,7 @@ from msgspec import structs
 
 from webhook.cli.cluster import cluster_options, connect, read_everything
 from webhook.cli.policies import policy_option, policy_source
+from webhook.cli.problems import UsageProblem
 from webhook.cli.reporting import Reporting, reporting_options
 from webhook.cluster.manifests import Manifests, read_paths, state_of
 from webhook.cluster.origins import located
@@ -75,6 +76,10 @@ def command(
 
     Exit code: 0 nothing to deny, 1 findings, 2 a file could not be read, 3 the cluster could not.
     """
+    if not live and (kubeconfig, context) != (None, None):
+        raise UsageProblem("--kubeconfig and --context say which cluster, for --live: add that")
+    if [*paths, *state_paths].count("-") > 1:
+        raise UsageProblem("standard input can be read once: give - to one of -f and --state")
     rules = policy_source(policy).current()
     written, state = read_paths(paths, namespace), read_paths(state_paths, namespace)
     before = state_of(state)

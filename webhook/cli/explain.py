@@ -15,6 +15,7 @@ from webhook.core.explain import explain
 from webhook.core.inventory import Inventory
 from webhook.core.objects import ObjectRef
 from webhook.core.rules import RULES
+from webhook.core.text import did_you_mean
 
 _KINDS: Final = {
     "endpoints": "Endpoints",
@@ -62,12 +63,22 @@ def command(
         _explain_rule(what)
         return
     ref = ObjectRef(_KINDS[match["kind"].lower()], namespace, match["name"])
+    if state_paths and (kubeconfig, context) != (None, None):
+        raise UsageProblem("--state looks in files: leave out --kubeconfig, --context")
     rules = policy_source(policy).current()
     inventory = _inventory(state_paths, kubeconfig, context)
     subject = inventory.published(ref)
     if subject is None:
-        raise UsageProblem(f"there is no {ref.kind} {ref.name} in namespace {namespace}")
+        missing = f"there is no {ref.kind} {ref.name} in namespace {namespace}"
+        raise UsageProblem(f"{missing}{_elsewhere(ref, inventory)}")
     click.echo(explain(subject, inventory, rules), nl=False)
+
+
+def _elsewhere(ref: ObjectRef, inventory: Inventory) -> str:
+    """Whoever forgets --namespace looks in the default one."""
+    names = inventory.keys(ref.kind)
+    others = sorted(namespace for namespace, name in names if name == ref.name)
+    return f"; there is one in namespace {', '.join(others)}" if others else ""
 
 
 def _explain_rule(what: str) -> None:
@@ -75,9 +86,10 @@ def _explain_rule(what: str) -> None:
         if what.casefold() in (rule.code.casefold(), rule.slug):
             click.echo(as_page(rule), nl=False)
             return
-    known = ", ".join(RULES)
+    names = [name for rule in RULES.values() for name in (rule.code, rule.slug)]
     raise click.BadParameter(
-        f"{what} is neither an object, such as endpoints/NAME, nor one of the rules {known}",
+        f"{what} is neither an object, endpoints/NAME or endpointslice/NAME, nor a rule; "
+        f"see `endpoints-guard rules`{did_you_mean(what, names)}",
         param_hint="WHAT",
     )
 

@@ -109,6 +109,8 @@ def _state(settings: Settings) -> tuple[State, Start]:
         )
         cluster = LiveCluster(api)
         return cluster, partial(_read, cluster)
+    if not settings.self_managed_certs and (settings.kubeconfig or settings.context):
+        raise UsageProblem("--state judges against files: leave out --kubeconfig, --context")
     inventory, unreadable = read_state(settings.state_paths)
     if unreadable:
         raise UsageProblem("\n".join(map(str, unreadable)))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from webhook.cluster.documents import NotYaml, lines_of, load_document
+from webhook.cluster.documents import NotYaml, lines_of, load_document, repeated_key
 from webhook.core.objects import InvalidObject
 
 Value = TypeVar("Value")
@@ -24,6 +24,10 @@ def read_config(path: Path, what: str, parse: Callable[[Any], Value]) -> Value:
         raise BadFile(f"{what} {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BadFile(f"{what} {path}: it is not UTF-8 text") from error
+    repeated = repeated_key(text)
+    if repeated is not None:
+        key, line = repeated
+        raise BadFile(f"{what} {path}, line {line}: {key}: it stands there twice; which is meant?")
     try:
         return parse(load_document(text))
     except NotYaml as error:

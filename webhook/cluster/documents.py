@@ -27,6 +27,7 @@ _NUMBERS: Final = {
 _STEP: Final = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _SOMETHING: Final = re.compile(rb"[^ \n-]")
 _MOST_NODES: Final = 5_000_000
+_TEMPLATE: Final = ". If this is a template, render it first, as with `helm template`"
 _ALIAS: Final = re.compile(r"(?:^|[\s\[,{])\*[^\s,\]}]")
 
 
@@ -100,7 +101,8 @@ def _yaml(text: str, lines_before: int) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
     except yaml.YAMLError as error:
-        raise NotYaml(_reason(error, lines_before)) from None
+        hint = _TEMPLATE if "{{" in text else ""
+        raise NotYaml(f"{_reason(error, lines_before)}{hint}") from None
     except ValueError as error:
         raise NotYaml(f"not YAML or JSON: {error}") from None
     except (LookupError, AttributeError):  # how PyYAML's constructors fail, as in `!!bool maybe`
@@ -157,16 +159,51 @@ def _reason(error: yaml.YAMLError, lines_before: int) -> str:
     return f"not YAML or JSON: {line}{problem}"
 
 
+def repeated_key(text: str) -> tuple[str, int] | None:
+    """A key that a map of this YAML has twice, and the line of its second time.
+
+    Parsers let the last one win, and nobody knows which of the two was meant.
+    """
+    found = (_repeated_in(node) for node in _nodes(_composed(text)))
+    return next((key for key in found if key is not None), None)
+
+
+def _nodes(root: Any) -> Iterator[Any]:
+    """Every node once, even of a document that contains itself."""
+    pending, known = [root], set[int]()
+    while pending:
+        node = pending.pop()
+        if id(node) in known or not isinstance(node, yaml.CollectionNode):
+            continue
+        known.add(id(node))
+        yield node
+        is_map = isinstance(node, yaml.MappingNode)
+        pending.extend(value for _, value in node.value) if is_map else pending.extend(node.value)
+
+
+def _repeated_in(node: Any) -> tuple[str, int] | None:
+    seen: set[str] = set()
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode) and key.value in seen - {"<<"}:
+            return key.value, key.start_mark.line + 1
+        seen.add(str(key.value))
+    return None
+
+
 def lines_of(text: str, paths: Iterable[str]) -> dict[str, int]:
     """The line, from 1, at which each key such as `rules.EG201` or `exemptions[0].reason` stands.
 
     The nearest line above when a path leads nowhere, 1 when the text is no YAML.
     """
-    root = None
+    root = _composed(text)
+    return {path: _line(root, path) for path in paths}
+
+
+def _composed(text: str) -> Any:
     if not _may_nest_deeply(text):
         with suppress(yaml.YAMLError, ValueError):
-            root = yaml.compose(text, Loader=_Loader)
-    return {path: _line(root, path) for path in paths}
+            return yaml.compose(text, Loader=_Loader)
+    return None
 
 
 def _line(node: Any, path: str) -> int:

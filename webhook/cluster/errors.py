@@ -6,6 +6,7 @@ error, and has no place here.
 """
 
 from http.client import HTTPException, IncompleteRead
+from ssl import SSLCertVerificationError
 
 import msgspec
 
@@ -59,6 +60,10 @@ class TooManyRequests(ClusterUnavailable):
 
 class ConnectionLost(ClusterUnavailable):
     """The connection broke before, or while, the answer came."""
+
+
+class Unreachable(ClusterUnavailable):
+    """There is no connection: refused, no such host, or nobody whose certificate is trusted."""
 
 
 class MalformedAnswer(ClusterUnavailable):
@@ -121,7 +126,15 @@ def unanswered(*, verb: str, path: str, error: Exception) -> ClusterUnavailable:
         return ClusterTimeout(f"{verb} {path}: no answer in time")
     if isinstance(cause, ConnectionResetError | BrokenPipeError | IncompleteRead):
         return ConnectionLost(f"{verb} {path}: the connection broke ({said})")
+    if isinstance(cause, OSError):
+        return Unreachable(f"{verb} {path}: no connection to the API server ({_said(cause)})")
     return ClusterUnavailable(f"{verb} {path}: {said}")
+
+
+def _said(error: OSError) -> str:
+    if isinstance(error, SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}"
+    return str(error.strerror or error)
 
 
 def _root_cause(error: BaseException) -> BaseException:

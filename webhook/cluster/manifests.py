@@ -219,6 +219,8 @@ def _read_object(
             yield from _read_object(item, document, f"{path}items[{index}].", inner)
     elif kind in _KINDS and _is_of_kubernetes(kind, head.api_version):
         yield _read_known(head, data, document, path)
+    elif meant := _meant(kind, head.api_version):
+        yield document.unreadable(f"{path}kind", f"{kind}: the kind is {meant}")
 
 
 def _opened(data: Any) -> tuple[_Head, Any]:
@@ -248,6 +250,16 @@ def _items(data: Any) -> list[Any] | None:
         return None
     items = data.get("items")
     return items if isinstance(items, list) else None
+
+
+def _meant(kind: str, api_version: str | None) -> str:
+    """The kind for which this is a slip, such as `endpoints`; empty when it is none.
+
+    API servers know no such kind either, and what is passed over looks as if it were allowed.
+    """
+    letters = kind.casefold().rstrip("s")
+    near = (each for each in _KINDS if each != kind and each.casefold().rstrip("s") == letters)
+    return next((each for each in near if _is_of_kubernetes(each, api_version)), "")
 
 
 def _is_of_kubernetes(kind: str, api_version: str | None) -> bool:

@@ -21,6 +21,7 @@ from webhook.cluster.errors import (
     Forbidden,
     ResourceExpired,
     Unauthorized,
+    Unreachable,
 )
 from webhook.cluster.paths import object_path
 from webhook.cluster.progress import Progress, counted, unseen
@@ -113,7 +114,7 @@ class ClusterReader:
             return
         try:
             self._read_patiently(resource, scope)
-        except (ConnectionLost, ClusterTimeout, Unauthorized) as error:
+        except (ConnectionLost, ClusterTimeout, Unauthorized, Unreachable) as error:
             self._gone = error
             self._note(resource, error.reason)
         except ClusterUnavailable as error:

@@ -13,12 +13,14 @@ from msgspec import Struct, structs
 from webhook.core import control_plane
 from webhook.core.case import AddressCase, Limits, ObjectCase, PortCase
 from webhook.core.objects import AdmissionRequest, InvalidObject, convert
+from webhook.core.objects.decoding import UnknownField
 from webhook.core.policy_file import (
     Exemption,
     ExternalLimits,
     NamespacePolicy,
     PolicyFile,
     check_policy_file,
+    place_of,
 )
 from webhook.core.profiles import PROFILES, exemptions_of
 from webhook.core.rule import Action, Ownership, Rule, Violation
@@ -175,7 +177,15 @@ def _read(data: dict[Any, Any]) -> PolicyFile:
     try:
         return convert(data, PolicyFile)
     except InvalidObject as error:
-        raise InvalidObject(_with_keys(error.path, data), error.reason) from None
+        raise InvalidObject(_with_keys(error.path, data), _with_remedy(error)) from None
+
+
+def _with_remedy(error: InvalidObject) -> str:
+    if isinstance(error, UnknownField):
+        return f"{error.reason}{place_of(error.field)}"
+    if error.path.endswith("rules[...]"):
+        return f"{error.reason}; an action is {', '.join(Action)}"
+    return error.reason
 
 
 def _with_keys(path: str, data: dict[Any, Any]) -> str:

@@ -11,6 +11,7 @@ from msgspec import Meta, Struct
 from webhook.core.objects import InvalidObject
 from webhook.core.objects.decoding import api_name
 from webhook.core.rule import Action
+from webhook.core.text import did_you_mean
 
 PortNumber = Annotated[int, Meta(ge=0, le=65535)]
 Names = Annotated[tuple[str, ...], Meta(description="Full names; nothing is a pattern.")]
@@ -112,6 +113,26 @@ class PolicyFile(Struct, frozen=True, kw_only=True, rename=api_name, forbid_unkn
     ] = False
 
 
+_PLACES: Final[Mapping[str, type[Struct]]] = {
+    "the policy itself": PolicyFile,
+    "external": ExternalLimits,
+    "namespaces.NAME": NamespacePolicy,
+    "exemptions[]": Exemption,
+    "profiles[]": Profile,
+}
+
+
+def place_of(key: str) -> str:
+    """How an error about a key that is unknown where it stands goes on: where it belongs."""
+    if key in ("apiVersion", "kind", "metadata", "data"):
+        return "; give the policy itself, not the Kubernetes object that holds it"
+    keys = {place: struct.__struct_encode_fields__ for place, struct in _PLACES.items()}
+    homes = [place for place, known in keys.items() if key in known]
+    if homes:
+        return f"; it is a key of {' and '.join(homes)}"
+    return did_you_mean(key, (known for each in keys.values() for known in each))
+
+
 def check_policy_file(file: PolicyFile, rules: Iterable[str], profiles: Iterable[str]) -> None:
     """What the types cannot say: which rules and profiles there are, and what a CIDR is.
 
@@ -145,7 +166,7 @@ def _check_rules(path: str, rules: Iterable[str], known: frozenset[str]) -> None
     for rule in rules:
         if rule not in known:
             reason = "there is no such rule; see `endpoints-guard rules`"
-            raise InvalidObject(f"{path}.{rule}", reason)
+            raise InvalidObject(f"{path}.{rule}", f"{reason}{did_you_mean(rule, known)}")
 
 
 def _check_external(path: str, external: ExternalLimits) -> None:

@@ -1,5 +1,6 @@
 """A policy seen from outside: its schema, what it amounts to, and what is unwise about it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from webhook.core.rules import RULES, asked_about
 from webhook.core.stored_case import GrantCase
 
 _SERVICE_ACCOUNT = "system:serviceaccount:"
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 _EVERYBODY = frozenset({"system:authenticated", "system:unauthenticated", "system:serviceaccounts"})
 
 
@@ -83,7 +85,12 @@ def _expired(exemption: Exemption, today: str) -> bool:
 
 def lint(policy: Policy, today: str) -> tuple[str, ...]:
     """What an administrator should think about again, each as one line with its key."""
-    return (*_lint_trust(policy), *_lint_exemptions(policy, today), *_lint_limits(policy))
+    return (
+        *_lint_trust(policy),
+        *_lint_exemptions(policy, today),
+        *_lint_limits(policy),
+        *_lint_names(policy.file),
+    )
 
 
 def _lint_trust(policy: Policy) -> Iterator[str]:
@@ -151,6 +158,25 @@ def _lint_limits(policy: Policy) -> Iterator[str]:
     for name in external.allowed_names:
         if parse(name).value or name in ("*", "*."):
             yield f"external.allowedNames: {name} never matches: it is no DNS name"
+
+
+def _lint_names(file: PolicyFile) -> Iterator[str]:
+    """Names that nothing can have. Patterns are what people hope for most often."""
+    for key, name in _names(file):
+        if "*" in name:
+            yield f"{key}: {name} never matches: names are no patterns"
+        elif not key.endswith(("users", "groups")) and not _OBJECT_NAME.fullmatch(name):
+            yield f"{key}: {name} never matches: no object of Kubernetes can have this name"
+
+
+def _names(file: PolicyFile) -> Iterator[tuple[str, str]]:
+    """Every name in the policy, after its key."""
+    yield from (("namespaces", name) for name in file.namespaces)
+    for kind, entries in (("exemptions", file.exemptions), ("profiles", file.profiles)):
+        for index, entry in enumerate(entries):
+            for key in ("users", "groups", "namespaces", "names"):
+                for name in getattr(entry, key, ()):
+                    yield f"{kind}[{index}].{key}", name
 
 
 def _off(action: Action) -> bool:

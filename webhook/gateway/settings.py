@@ -1,11 +1,19 @@
 """Where the gateway listens and what it allows a client: values, and the binding of a socket."""
 
+import errno
 import ipaddress
 import socket
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 _BACKLOG = 4096  # The kernel lowers it to net.core.somaxconn.
+
+
+_REMEDIES: Final = {
+    errno.EADDRINUSE: "; stop what listens there, or choose another port",
+    errno.EACCES: "; choose a port above 1023",
+    errno.EADDRNOTAVAIL: "; this machine has no such address",
+}
 
 
 class ListenError(Exception):
@@ -52,7 +60,8 @@ class Listen:
             listener.listen(_BACKLOG)
         except OSError as error:
             listener.close()
-            raise ListenError(f"cannot listen on {self}: {error.strerror}") from error
+            remedy = _REMEDIES.get(error.errno or 0, "")
+            raise ListenError(f"cannot listen on {self}: {error.strerror}{remedy}") from error
         listener.setblocking(False)
         return listener
 

@@ -24,6 +24,14 @@ class InvalidObject(ValueError):
         super().__init__(f"{path}: {reason}" if path else reason)
 
 
+class UnknownField(InvalidObject):
+    """A field that there is not, where no other may stand."""
+
+    def __init__(self, path: str, field: str) -> None:
+        self.field = field
+        super().__init__(path, f"unknown field `{field}`")
+
+
 _ACRONYMS = {"ip": "IP", "ips": "IPs", "cidr": "CIDR", "cidrs": "CIDRs", "urls": "URLs"}
 
 
@@ -80,7 +88,7 @@ def _explained(read: Callable[[], Value]) -> Value:
         path = place.removeprefix("`key` in ").strip("`").removeprefix("$").lstrip(".")
         unknown = _UNKNOWN_FIELD.fullmatch(reason)
         if unknown is not None:
-            path, reason = f"{path}.{unknown[1]}".lstrip("."), f"unknown field `{unknown[1]}`"
+            raise UnknownField(f"{path}.{unknown[1]}".lstrip("."), unknown[1]) from None
         raise InvalidObject(path, reason) from None
     except msgspec.DecodeError as error:
         raise InvalidObject("", f"not JSON: {error}") from None
