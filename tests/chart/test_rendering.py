@@ -206,6 +206,18 @@ class TestPod:
         assert default.pod["topologySpreadConstraints"]
         assert default.pod["priorityClassName"] == "system-cluster-critical"
 
+    def test_a_class_of_kubernetes_own_is_allowed_where_a_quota_is_asked_for(
+        self, default: Rendering, everything: Rendering
+    ) -> None:
+        (scope,) = default.one("ResourceQuota")["spec"]["scopeSelector"]["matchExpressions"]
+        assert (scope["scopeName"], scope["operator"]) == ("PriorityClass", "In")
+        assert scope["values"] == [default.pod["priorityClassName"]]
+        assert everything.kind("ResourceQuota") == []
+
+    def test_what_the_chart_knows_nothing_of_may_be_added(self, everything: Rendering) -> None:
+        assert everything.pod["dnsConfig"] == {"options": [{"name": "ndots", "value": "1"}]}
+        assert everything.one("Deployment")["metadata"]["annotations"] == {"a": "b"}
+
     @pytest.mark.parametrize("seconds", [95, 0.5, 0, 300])
     def test_there_is_time_to_drain_and_to_finish(self, helm: Helm, seconds: float) -> None:
         rendering = helm.rendered({"drainSeconds": seconds})
@@ -585,6 +597,40 @@ WRONG: dict[str, tuple[Json, str]] = {
         {"podDisruptionBudget": {"maxUnavailable": 0}},
         "would block draining nodes",
     ),
+    "a CA that is none": (
+        {"certificates": {"mode": "secret", "secretName": "x", "caBundle": "nonsense"}},
+        "certificates.caBundle holds no certificate",
+    ),
+    "a CA that ends too early": (
+        {"certificates": {"selfManaged": {"caLifetime": "179d"}}},
+        "caLifetime must be at least twice servingLifetime",
+    ),
+    "a certificate that ends too early": (
+        {"certificates": {"selfManaged": {"servingLifetime": "119m"}}},
+        "servingLifetime must be at least twelve times propagation",
+    ),
+    "two monitors": (
+        {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}},
+        "everything would be counted twice",
+    ),
+    "a Pod label of the chart's own": (
+        {"podLabels": {"app.kubernetes.io/component": "x"}},
+        "podLabels: app.kubernetes.io/component is a label of the chart's own",
+    ),
+    "a common label of the chart's own": (
+        {"commonLabels": {"app.kubernetes.io/version": "x"}},
+        "commonLabels: app.kubernetes.io/version is a label of the chart's own",
+    ),
+    "a field of the Pods that another value is for": (
+        {"extraPodSpec": {"volumes": []}},
+        "extraPodSpec.volumes: the chart writes this field itself",
+    ),
+    "replicas that all stop at once": ({"updateStrategy": {"type": "Recreate"}}, "RollingUpdate"),
+    "an address without brackets": ({"listenAddress": "::"}, "listenAddress"),
+    "an alert that there is not": (
+        {"prometheusRule": {"enabled": True, "disabledAlerts": ["Nope"]}},
+        "there is no alert Nope; there are EndpointsGuardDown, ",
+    ),
     "a condition by the chart's own name": (
         {"webhook": {"matchConditions": [{"name": "not-the-control-plane", "expression": "true"}]}},
         "change trustedWriters",
@@ -628,8 +674,7 @@ class TestMonitoring:
 
     @staticmethod
     def expressions(rendering: Rendering) -> list[str]:
-        (rule,) = rendering.kind("PrometheusRule")
-        alerts = [alert["expr"] for group in rule["spec"]["groups"] for alert in group["rules"]]
+        alerts = [alert["expr"] for alert in alerts_of(rendering)]
         dashboard = rendering.one("ConfigMap", f"{RELEASE}-dashboard")["data"]
         panels = json.loads(dashboard["endpoints-guard.json"])["panels"]
         targets = [target for panel in panels for target in panel.get("targets", ())]
@@ -672,14 +717,50 @@ class TestMonitoring:
         assert len({panel["title"] for panel in panels}) == len(panels)
         assert all(p["fieldConfig"]["defaults"]["unit"] for p in panels if p["type"] != "row")
 
-    def test_a_pod_monitor_finds_the_port_by_its_name(self, everything: Rendering) -> None:
-        spec = everything.one("PodMonitor")["spec"]
+    def test_a_pod_monitor_finds_the_port_by_its_name(self) -> None:
+        rendering = rendered("PodMonitor")
+        spec = rendering.one("PodMonitor")["spec"]
         (endpoint,) = spec["podMetricsEndpoints"]
-        assert endpoint["port"] in {port["name"] for port in everything.container["ports"]}
-        labels = everything.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+        assert (endpoint["interval"], endpoint["scrapeTimeout"]) == ("1m", "5s")
+        assert endpoint["port"] in {port["name"] for port in rendering.container["ports"]}
+        labels = rendering.one("Deployment")["spec"]["template"]["metadata"]["labels"]
         assert spec["selector"]["matchLabels"].items() <= labels.items()
         (condition,) = spec["selector"]["matchExpressions"]
         assert labels[condition["key"]] in condition["values"]
+
+    def test_a_service_monitor_relabels_as_it_is_told(self, everything: Rendering) -> None:
+        (endpoint,) = everything.one("ServiceMonitor")["spec"]["endpoints"]
+        assert endpoint["relabelings"] == [{"targetLabel": "cluster", "replacement": "prod"}]
+        assert endpoint["metricRelabelings"] == [{"action": "labeldrop", "regex": "pod"}]
+
+    @pytest.mark.parametrize("variant", ["everything-values", "PodMonitor", "audit-watch-values"])
+    def test_that_nobody_answers_is_told_by_labels_that_both_kinds_of_monitor_give(
+        self, variant: str
+    ) -> None:
+        """A PodMonitor's targets have no `service`: absent() of one would cry for ever."""
+        rendering = rendered(variant)
+        down = {
+            alert["alert"]: dict(labels_by_metric(promql_parser.parse(alert["expr"]))[0][1])
+            for alert in alerts_of(rendering)
+            if alert["alert"].endswith("Down")
+        }
+        for labels in down.values():
+            assert labels.keys() == {"namespace", "container", "pod"}
+            (deployment,) = (
+                each
+                for each in rendering.kind("Deployment")
+                if re.fullmatch(labels["pod"], f"{each['metadata']['name']}-7d4b9c-x2x7z")
+                and container_of(each)["name"] == labels["container"]
+            )
+            assert deployment["metadata"]["namespace"] == labels["namespace"]
+        assert len(down) == (2 if variant == "audit-watch-values" else 1)
+
+    def test_an_alert_may_be_left_out(self, everything: Rendering, helm: Helm) -> None:
+        names = {alert["alert"] for alert in alerts_of(everything)}
+        values = {"prometheusRule": {"enabled": True}}
+        assert {alert["alert"] for alert in alerts_of(helm.rendered(values))} - names == {
+            "EndpointsGuardBadRequests"
+        }
 
     def test_they_name_this_webhook(self, everything: Rendering) -> None:
         asked = [text for text in self.expressions(everything) if "apiserver_" in text]
@@ -690,6 +771,9 @@ class TestMonitoring:
         for alert in rule["spec"]["groups"][0]["rules"]:
             assert alert["annotations"]["summary"].endswith(".")
             assert alert["annotations"]["description"].endswith(".")
+            assert alert["annotations"]["runbook_url"].endswith(
+                f"/blob/v{__version__}/docs/operations.md#what-to-alert-on"
+            )
             assert alert["labels"]["team"] == "platform"
 
 
@@ -727,6 +811,7 @@ NOTES: dict[str, tuple[Json, str]] = {
         "WARNING: trustedWriters lacks system:apiserver",
     ),
     "it stops too soon": ({"drainSeconds": 5}, "WARNING: drainSeconds is 5"),
+    "an update that waits for a node": ({"hostNetwork": True}, "WARNING: with hostNetwork"),
     "helm is less patient": (
         {"activation": {"timeoutSeconds": 300}},
         "WARNING: helm's --timeout must be longer",
@@ -744,6 +829,16 @@ def test_the_notes_of_the_default_values_warn_of_nothing(helm: Helm) -> None:
     said = notes(helm, {})
     assert "helm test endpoints-guard --namespace endpoints-guard" in said
     assert "WARNING" not in said
+
+
+def alerts_of(rendering: Rendering) -> list[Json]:
+    (rule,) = rendering.kind("PrometheusRule")
+    return [alert for group in rule["spec"]["groups"] for alert in group["rules"]]
+
+
+def container_of(deployment: Json) -> Json:
+    first: Json = deployment["spec"]["template"]["spec"]["containers"][0]
+    return first
 
 
 def notes(helm: Helm, values: Json) -> str:

@@ -23,6 +23,10 @@ VARIANTS: Final[dict[str, Json]] = {
     "open": {"webhook": {"failurePolicy": "Ignore"}, "fallbackPolicy": {"enabled": True}},
     "at once": {"activation": {"enabled": False}},
     "one replica": {"replicas": 1},
+    "PodMonitor": {
+        "podMonitor": {"enabled": True, "interval": "1m", "scrapeTimeout": "5s"},
+        "prometheusRule": {"enabled": True},
+    },
     "by digest": {"image": {"digest": f"sha256:{'0' * 64}"}},
 }
 
@@ -62,6 +66,17 @@ def _list(items: Json) -> Json:
 
 _TEXT: Final[Json] = {"type": "string"}
 _LABELS: Final[Json] = {"type": "object", "additionalProperties": _TEXT}
+_RELABELING: Final = _object(
+    targetLabel=_TEXT, replacement=_TEXT, action=_TEXT, regex=_TEXT, sourceLabels=_list(_TEXT)
+)
+_SCRAPED: Final = _object(
+    port=_TEXT,
+    path=_TEXT,
+    interval=_TEXT,
+    scrapeTimeout=_TEXT,
+    relabelings=_list(_RELABELING),
+    metricRelabelings=_list(_RELABELING),
+)
 _ISSUER_REF: Final = _object(name=_TEXT, kind=_TEXT, group=_TEXT)
 _RULE: Final = _object(alert=_TEXT, expr=_TEXT, labels=_LABELS, annotations=_LABELS) | {
     "required": ["expr"]
@@ -76,7 +91,7 @@ CRDS: Final = (
         "servicemonitors",
         {
             "selector": _object(matchLabels=_LABELS),
-            "endpoints": _list(_object(port=_TEXT, path=_TEXT, interval=_TEXT)),
+            "endpoints": _list(_SCRAPED),
         },
     ),
     _crd(
@@ -89,7 +104,7 @@ CRDS: Final = (
                 matchLabels=_LABELS,
                 matchExpressions=_list(_object(key=_TEXT, operator=_TEXT, values=_list(_TEXT))),
             ),
-            "podMetricsEndpoints": _list(_object(port=_TEXT, path=_TEXT, interval=_TEXT)),
+            "podMetricsEndpoints": _list(_SCRAPED),
         },
     ),
     _crd(

@@ -26,14 +26,18 @@ app.kubernetes.io/component: webhook
 {{- end }}
 
 {{- define "endpoints-guard.labels" -}}
+{{ include "endpoints-guard.ownLabels" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "endpoints-guard.ownLabels" -}}
 {{ include "endpoints-guard.instanceLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: endpoints-guard
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
 {{- end }}
 
 {{- define "endpoints-guard.image" -}}
