@@ -117,10 +117,10 @@ class TestUndecodableObjects:
         store = KeyedStore()
         informers = running(server, store)
         server.state.put(PODS, pod("web", node=7))
-        wait_until(lambda: store.pods == {})
-        (status,) = informers.status()
+        wait_until(lambda: informers.status()[0].undecodable == 1)
         informers.stop()
-        assert (status.objects, status.undecodable) == (1, 1)
+        assert store.pods == {}
+        assert informers.status()[0].objects == 1
 
     def test_are_forgotten_when_they_become_good_or_go(self, server: FakeApiServer) -> None:
         server.state.put(PODS, pod("mended", node=7))
