@@ -60,7 +60,10 @@ def test_an_address_in_use_is_named() -> None:
         taken = Listen(host="127.0.0.1", port=listener.getsockname()[1])
         with pytest.raises(ListenError) as raised:
             taken.bind()
-    assert str(raised.value) == f"cannot listen on {taken}: Address already in use"
+    assert str(raised.value) == (
+        f"cannot listen on {taken}: Address already in use; "
+        "stop what listens there, or choose another port"
+    )
 
 
 @pytest.mark.parametrize(

@@ -206,10 +206,10 @@ def _read_object(
         return
     if head.kind is None and parent.kind:
         head = _Head(parent.kind, head.api_version or parent.api_version)
-    kind = head.kind
-    items = _items(data) if kind is not None and kind.endswith("List") else None
-    if kind is None:
-        yield document.unreadable(f"{path}kind", "missing")
+    kind = head.kind or ""
+    items = _items(data) if kind.endswith("List") else None
+    if wrong := _wrong_kind(head):
+        yield document.unreadable(f"{path}kind", wrong)
     elif items is not None:
         inner_kind = kind.removesuffix("List")
         inner = _Head(inner_kind, head.api_version)
@@ -219,8 +219,6 @@ def _read_object(
             yield from _read_object(item, document, f"{path}items[{index}].", inner)
     elif kind in _KINDS and _is_of_kubernetes(kind, head.api_version):
         yield _read_known(head, data, document, path)
-    elif meant := _meant(kind, head.api_version):
-        yield document.unreadable(f"{path}kind", f"{kind}: the kind is {meant}")
 
 
 def _opened(data: Any) -> tuple[_Head, Any]:
@@ -252,14 +250,17 @@ def _items(data: Any) -> list[Any] | None:
     return items if isinstance(items, list) else None
 
 
-def _meant(kind: str, api_version: str | None) -> str:
-    """The kind for which this is a slip, such as `endpoints`; empty when it is none.
+def _wrong_kind(head: _Head) -> str:
+    """Why nothing can be of this kind: there is none, or it is a slip for ours, as `endpoints` is.
 
     API servers know no such kind either, and what is passed over looks as if it were allowed.
     """
-    letters = kind.casefold().rstrip("s")
-    near = (each for each in _KINDS if each != kind and each.casefold().rstrip("s") == letters)
-    return next((each for each in near if _is_of_kubernetes(each, api_version)), "")
+    if head.kind is None:
+        return "missing"
+    letters = head.kind.casefold().rstrip("s")
+    near = (each for each in _KINDS if each.casefold().rstrip("s") == letters)
+    meant = next((each for each in near if _is_of_kubernetes(each, head.api_version)), head.kind)
+    return "" if meant == head.kind else f"{head.kind}: the kind is {meant}"
 
 
 def _is_of_kubernetes(kind: str, api_version: str | None) -> bool:
