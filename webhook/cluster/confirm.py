@@ -5,19 +5,18 @@ namespace that targetRefs name or that hold an address, and whoever is said to o
 address that nobody is known to own needs no look at the rest of the cluster.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Protocol
 
 from msgspec import Raw
 
-from webhook.cluster.api import ClusterApi
 from webhook.cluster.decoding import Resource
 from webhook.cluster.paths import object_path
 from webhook.cluster.resources import API_SERVER_SLICES, NODE, POD, SERVICE
 from webhook.cluster.state import Confirmed
 from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Service
+from webhook.core.objects import Pod, Service
 from webhook.core.objects.endpoints import SERVICE_NAME_LABEL
 
 READS: Final = 16
@@ -34,7 +33,25 @@ _Key = tuple[Resource[Any], str, str]
 """Kind, namespace (empty for Nodes) and name."""
 
 
-def confirm(excerpt: Excerpt, known: Inventory, api: ClusterApi, deadline: float) -> Confirmed:
+class Reads(Protocol):
+    """What is used of a `ClusterApi`."""
+
+    def get(self, path: str, *, deadline: float) -> bytes | None:
+        """The object at this path, None when there is none."""
+
+    def list_all(
+        self,
+        path: str,
+        read: Callable[[Raw], object],
+        *,
+        label_selector: str = "",
+        field_selector: str = "",
+        deadline: float,
+    ) -> tuple[object, ...]:
+        """Every object of a collection."""
+
+
+def confirm(excerpt: Excerpt, known: Inventory, api: Reads, deadline: float) -> Confirmed:
     """What the verdict on an excerpt depends on, as the API server has it now. Raises
     `ClusterUnavailable`, and `InvalidObject` for an answer that is not what it should be.
     """
@@ -44,9 +61,7 @@ def confirm(excerpt: Excerpt, known: Inventory, api: ClusterApi, deadline: float
 class _Reading:
     """The reads for one verdict, into an inventory of their own."""
 
-    def __init__(
-        self, excerpt: Excerpt, known: Inventory, api: ClusterApi, deadline: float
-    ) -> None:
+    def __init__(self, excerpt: Excerpt, known: Inventory, api: Reads, deadline: float) -> None:
         self._known = known
         self._api = api
         self._deadline = deadline
@@ -154,20 +169,21 @@ class _Reading:
         return value
 
     def _list_pods(self, label_selector: str = "", field_selector: str = "") -> None:
-        """Those of the namespace; only what is asked about stays in memory."""
+        """Those of the namespace; what is not asked about is forgotten at once."""
         self._looked_at_all = not field_selector
-        self._api.list_all(
+        pods = self._api.list_all(
             object_path(POD.path, self._namespace),
-            self._keep,
+            POD.read,
             label_selector=label_selector,
             field_selector=field_selector,
             deadline=self._deadline,
         )
+        for pod in pods:
+            if isinstance(pod, Pod) and self._is_asked_about(pod):
+                self._fresh.apply(POD.kind, pod)
 
-    def _keep(self, item: Raw) -> None:
-        pod = POD.read_wire(item).compact()
-        if pod.name in self._names or any(ip in self._ips for ip in pod.ips):
-            self._fresh.apply(POD.kind, pod)
+    def _is_asked_about(self, pod: Pod) -> bool:
+        return pod.name in self._names or any(ip in self._ips for ip in pod.ips)
 
 
 def _selector_of(service: Service) -> str:

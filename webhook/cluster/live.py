@@ -12,6 +12,7 @@ from webhook.cluster.errors import ClusterUnavailable
 from webhook.cluster.informer import Informer, InformerSet, InformerStatus
 from webhook.cluster.listwatch import DEFAULT_PACE, Pace
 from webhook.cluster.resources import API_SERVER_SLICES, NODE, POD, SERVICE
+from webhook.cluster.shared_reads import SharedReads
 from webhook.cluster.state import Condition, Confirmed
 from webhook.core.engine import Indeterminate, Obstacle
 from webhook.core.excerpt import Excerpt
@@ -63,6 +64,7 @@ class LiveCluster:
     def __init__(self, api: ClusterApi, *, pace: Pace = DEFAULT_PACE) -> None:
         self.api = api
         self._inventory = Inventory()
+        self._reads = SharedReads(api)
         self.informers = InformerSet(
             Informer(api, resource, self._inventory, pace=pace) for resource in INFORMED
         )
@@ -91,7 +93,7 @@ class LiveCluster:
     def confirmed(self, excerpt: Excerpt, deadline: float) -> Confirmed | Indeterminate:
         """What the verdict depends on, read from the API server itself."""
         try:
-            return confirm(excerpt, self._inventory, self.api, deadline)
+            return confirm(excerpt, self._inventory, self._reads, deadline)
         except ClusterUnavailable as error:
             return Indeterminate(error.reason)
         except InvalidObject as error:
