@@ -95,19 +95,19 @@ _PLAIN_OCTET: Final = r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
 _PLAIN_IPV4: Final = re.compile(r"\.".join([_PLAIN_OCTET] * 4), re.ASCII)
 _PADDED_IPV4: Final = re.compile(r"(?:.*:)?\d+\.\d+\.\d+\.\d+", re.ASCII)
 _LEADING_ZEROS: Final = re.compile(r"(?<![\d])0+(?=\d)", re.ASCII)
+_LONG_GROUP: Final = re.compile(r"(?<![\dA-Fa-f])0+(?=[\dA-Fa-f]{4}(?![\dA-Fa-f.]))", re.ASCII)
+"""The zeros that a group of IPv6 has too many, for more than four digits."""
 
 
-_LONGEST_TEXT: Final = 64
-"""No address is longer; longer text must not fill the cache below."""
+_LONGEST_KEPT: Final = 64
+"""Longer are only addresses with very many zeros; such text must not fill the cache below."""
 
 
 def parse(text: str) -> Address:
     """Read an address as Go reads it. Never raises: text that is no address has an empty
     `value`.
     """
-    if len(text) > _LONGEST_TEXT:
-        return Address(text=text, ambiguity=_NO_ADDRESS)
-    return _parse(text)
+    return _parse(text) if len(text) <= _LONGEST_KEPT else _parse_unusual(text)
 
 
 @lru_cache(maxsize=16384)
@@ -158,11 +158,13 @@ def _without_zone_and_zeros(text: str) -> tuple[str, str]:
     address, percent, _zone = text.partition("%")
     if percent:
         return address, "a zone id means something on one host only"
-    if _PADDED_IPV4.fullmatch(text):
-        head, colon, dotted = text.rpartition(":")
-        plain = _LEADING_ZEROS.sub("", dotted)
-        if plain != dotted:
-            return head + colon + plain, "leading zeros are decimal to Go and octal to libc"
+    head, colon, tail = text.rpartition(":")
+    plain = _LEADING_ZEROS.sub("", tail) if _PADDED_IPV4.fullmatch(text) else tail
+    short = _LONG_GROUP.sub("", head + colon + plain) if colon else plain
+    if plain != tail:
+        return short, "leading zeros are decimal to Go and octal to libc"
+    if short != text:
+        return short, "only some readers take a group of more than four digits"
     return text, ""
 
 
@@ -178,11 +180,13 @@ def _embedded(ip: IPv6) -> Iterator[IPv4]:
     """The IPv4 addresses inside a translated form.
 
     RFC 6052 and 8215 (NAT64), RFC 3056 (6to4), RFC 4380 (Teredo: server and client), RFC 5214
-    (ISATAP), RFC 4291 (IPv4-compatible).
+    (ISATAP), RFC 4291 (IPv4-compatible), RFC 2765 (IPv4-translated).
     """
     number = int(ip)
     if number >> 32 == 0 and number > 1:
         yield IPv4(number)
+    if number >> 32 == 0xFFFF_0000:
+        yield from _unless_zero(number & 0xFFFF_FFFF)
     if number >> 32 == 0x0064_FF9B << 64 or number >> 80 == _LOCAL_NAT64:
         yield from _unless_zero(number & 0xFFFF_FFFF)
     if number >> 80 == _LOCAL_NAT64:

@@ -4,7 +4,8 @@ None of them is a backend. Loopback reaches the proxy's own host (CVE-2020-8558)
 cloud's metadata server and with it the node's credentials. The API server refuses loopback,
 link-local and some multicast on new objects (CVE-2021-25737), and nothing else of this list: not
 100.100.100.200, 168.63.129.16, fd00:ec2::254, nor broadcast, nor the translated spellings (NAT64,
-6to4, Teredo, IPv4-mapped) of any of them. All are unwrapped here.
+6to4, Teredo, IPv4-mapped, IPv4-translated) of any of them. All are unwrapped here; a NAT64 prefix
+of a network's own is not known, and belongs into `external.forbiddenCIDRs`.
 """
 
 from webhook.core.case import AddressCase
