@@ -32,6 +32,7 @@ from webhook.cluster.events import (
     EventCounts,
     EventWriter,
     Pace,
+    denial_of,
 )
 from webhook.core.admission import parse_review
 from webhook.core.engine import Decision, decide
@@ -54,6 +55,11 @@ def denied(write: Json, **rest: Any) -> tuple[AdmissionRequest, Decision]:
 
 def manual(name: str = "manual", ip: str = "10.0.7.8", namespace: str = "shop") -> Json:
     return endpoints(subset(external(ip)), name=name, namespace=namespace)
+
+
+def test_a_note_counts_what_is_left_out_of_a_huge_denial() -> None:
+    many = endpoints(subset(*[external("10.0.7.8")] * 2500), name="manual")
+    assert "subsets[0].addresses[0].ip and 2499 more" in denial_of(*denied(many)).note
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from tests.builders import (
 )
 from tests.strategies import clusters, json_values, law, writes
 from webhook.core.admission import InvalidReview, Review, parse_review, render_review
-from webhook.core.engine import Decision, Finding, Reason, decide
+from webhook.core.engine import MOST_OF_A_RULE, Decision, Finding, Reason, decide
 from webhook.core.objects import ObjectRef
 from webhook.core.policy import Policy, parse_policy
 from webhook.core.rule import Action, Violation
@@ -529,6 +529,16 @@ def test_a_long_denial_shows_the_first_ones_and_where_the_others_are() -> None:
     assert lines[11] == f"EG505: {RULES['EG505'].remedy}"
 
 
+def test_what_is_left_out_of_a_huge_denial_is_counted() -> None:
+    status = answer(review(many_bad(3000)))["response"]["status"]
+    lines = status["message"].splitlines()
+    assert lines[0].endswith(" (and 2999 more)")
+    assert lines[10] == "... 2990 more in status.details.causes"
+    *causes, last = status["details"]["causes"]
+    assert len(causes) <= MOST_OF_A_RULE
+    assert last == {"message": f"... and {3000 - len(causes)} more"}
+
+
 HOSTILE = {
     "newlines": "a\nb\r\nc",
     "terminal escapes": "\x1b[31mred\x1b[0m",
@@ -581,6 +591,12 @@ def test_warnings_stay_within_what_the_api_server_keeps() -> None:
     assert warnings[-1] == "endpoints-guard: 991 more warnings"
     assert sum(map(len, warnings)) <= 4096
     assert len(set(warnings)) == len(warnings)
+
+
+def test_so_is_what_is_left_out_of_the_warnings() -> None:
+    policy = parse_policy({"rules": {"EG505": "warn"}})
+    warnings = answer(review(many_bad(3000)), policy=policy)["response"]["warnings"]
+    assert warnings[-1] == "endpoints-guard: 2991 more warnings"
 
 
 TEN = [1, 9, 10, 11]

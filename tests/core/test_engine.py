@@ -1,5 +1,8 @@
 """From a request to a decision: whose writes are judged, which operations, and how it ends."""
 
+import tracemalloc
+from collections import Counter
+
 import pytest
 from hypothesis import given
 
@@ -25,9 +28,19 @@ from tests.builders import (
     subset,
 )
 from tests.strategies import clusters, law, writes
-from webhook.core.engine import Decision, Reason, Verdict, decide, decide_by_request, judge
+from webhook.core.engine import (
+    MOST_OF_A_RULE,
+    Decision,
+    Reason,
+    Verdict,
+    decide,
+    decide_by_request,
+    judge,
+    overridden,
+)
 from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import TRUSTED_WRITERS, Policy, parse_policy
+from webhook.core.rule import Action
 from webhook.core.rules import RULES
 
 POLICY = Policy()
@@ -279,3 +292,44 @@ def test_only_rules_of_the_catalogue_speak_and_each_names_a_place(
 def test_judging_changes_nothing_and_can_be_repeated(cluster: list[Json], write: Json) -> None:
     inventory, new = state(*cluster), subject(write)
     assert judge(new, inventory, POLICY) == judge(new, inventory, POLICY)
+
+
+# --- Size
+
+HUGE = endpoints(subset(*[external("127.0.0.1")] * 2500))
+
+
+def test_of_a_huge_write_the_first_findings_are_kept_and_all_are_counted() -> None:
+    decision = decided(request(HUGE))
+    everything = judge(subject(HUGE), state(*CLUSTER), POLICY, writer="alice")
+    kept = Counter((f.rule.code, f.action) for f in decision.findings)
+    assert set(kept.values()) == {MOST_OF_A_RULE}
+    assert kept + Counter(decision.left_out) == Counter((f.rule.code, f.action) for f in everything)
+    assert decision.total == len(everything)
+    assert decision.findings[0] == everything[0]
+    assert decision.more(Action.DENY) + decision.more(Action.WARN) == sum(
+        decision.left_out.values()
+    )
+
+
+def test_what_is_left_out_can_be_overridden_as_well() -> None:
+    foreign = endpoints(subset(*[external("127.0.0.1")] * 2500), name="manual")
+    noted = overridden(decided(request(foreign)))
+    assert noted.allowed
+    assert (noted.more(Action.DENY), noted.more(Action.AUDIT)) == (0, 2500 - MOST_OF_A_RULE)
+
+
+def test_a_huge_write_is_judged_in_little_memory() -> None:
+    """Every address breaks rules, and each is that of a hundred Pods on their node's network."""
+    on_node = {"ip": "192.168.0.1", "hostNetwork": True, "namespace": "kube-system"}
+    agents = [pod(f"agent-{number}", **on_node) for number in range(100)]
+    known = state(service(), node(), *agents)
+    asked = request(endpoint_slice(*[external_endpoint(*["192.168.0.1"] * 100)] * 200))
+    tracemalloc.start()
+    try:
+        decision = decide(asked, known, POLICY)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert decision.total >= 40_000
+    assert peak < 16 * 2**20

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,10 +12,13 @@ import pytest
 from tests.builders import (
     Json,
     body,
+    endpoint,
+    endpoint_slice,
     endpoints,
     external,
     manual_service,
     pod,
+    port,
     review,
     service,
     state,
@@ -108,6 +112,17 @@ def test_a_huge_denial_is_a_line_of_a_few_kilobytes(stream: io.StringIO) -> None
     assert line["findings_total"] == 2000
     assert (len(line["findings"]), len(line["owners"])) == (FINDINGS, ADDRESSES)
     assert len(stream.getvalue()) < 20_000
+
+
+def test_the_line_is_soon_made_however_many_ports_are_wrong(stream: io.StringIO) -> None:
+    """Paths of ports are no addresses, so each address would be compared with all of them."""
+    configure_logging(stream, json=True)
+    ports = [port(80, name=f"p{number}") for number in range(10_000)]
+    write = endpoint_slice(*[endpoint(addresses=["10.0.0.1"] * 100)] * 200, ports=ports)
+    begun = time.process_time()
+    ask(review(write))
+    assert time.process_time() - begun < 5
+    assert lines(stream)[0]["findings_total"] == 10_000
 
 
 def test_names_that_no_object_can_have_make_no_longer_line(stream: io.StringIO) -> None:

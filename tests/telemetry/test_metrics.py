@@ -35,6 +35,7 @@ from webhook.telemetry.catalogue import (
     METRICS,
     POLICY_LOADS,
     REQUESTS,
+    VIOLATIONS,
     Metric,
     as_markdown,
 )
@@ -184,6 +185,12 @@ def test_a_verdict_is_counted_under_all_of_its_labels() -> None:
     }
     assert webhook.value(REQUESTS.name, **labels) == 3
     assert webhook.value("endpoints_guard_request_duration_seconds_count") == 3
+
+
+def test_every_violation_of_a_huge_write_is_counted() -> None:
+    webhook = Webhook()
+    webhook.ask(body(review(endpoints(subset(*[external("127.0.0.1")] * 2500), name="none"))))
+    assert webhook.value(VIOLATIONS.name, rule="EG505", action="deny") == 2500
 
 
 def test_every_kind_that_is_watched_is_known_to_the_metrics() -> None:

@@ -96,7 +96,8 @@ def denial_of(request: AdmissionRequest, decision: Decision) -> Denial:
             titles[finding.rule.code] = finding.rule.title
     broken = []
     for code, fields in found.items():
-        more = f" and {len(fields) - 1} more" if len(fields) > 1 else ""
+        others = len(fields) - 1 + decision.left_out.get((code, Action.DENY), 0)
+        more = f" and {others} more" if others else ""
         broken.append(f"{code} ({titles[code]}) at {fields[0]}{more}")
     text = f"endpoints-guard denied a write. Rules broken: {'; '.join(broken)}"
     note = text.encode()[:NOTE_LIMIT].decode(errors="ignore")

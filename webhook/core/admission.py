@@ -163,16 +163,17 @@ def render_review(review: Review, decision: Decision) -> bytes:
 def _status(ref: ObjectRef, decision: Decision) -> dict[str, Any]:
     denied = [finding for finding in decision.findings if finding.action is Action.DENY]
     malformed = all(finding.violation.malformed for finding in denied)
+    more = decision.more(Action.DENY)
     return {
         "status": "Failure",
         "code": 422 if malformed else 403,
         "reason": "Invalid" if malformed else "Forbidden",
-        "message": _message(denied),
-        "details": {"name": ref.name, "kind": ref.kind, "causes": _causes(denied)},
+        "message": _message(denied, more),
+        "details": {"name": ref.name, "kind": ref.kind, "causes": _causes(denied, more)},
     }
 
 
-def _causes(denied: list[Finding]) -> list[dict[str, str]]:
+def _causes(denied: list[Finding], more: int) -> list[dict[str, str]]:
     """A cause for each finding, as far as they fit; the last one says how many do not."""
     causes: list[dict[str, str]] = []
     room = CAUSES_LIMIT
@@ -180,10 +181,10 @@ def _causes(denied: list[Finding]) -> list[dict[str, str]]:
         cause = _cause(finding)
         room -= sum(map(len, cause.values()))
         if room < 0:
-            causes.append({"message": f"... and {len(denied) - index} more"})
+            more += len(denied) - index
             break
         causes.append(cause)
-    return causes
+    return [*causes, {"message": f"... and {more} more"}] if more else causes
 
 
 def _cause(finding: Finding) -> dict[str, str]:
@@ -196,15 +197,16 @@ def _cause(finding: Finding) -> dict[str, str]:
     }
 
 
-def _message(denied: list[Finding]) -> str:
+def _message(denied: list[Finding], more: int) -> str:
     first, *others = denied
-    more = f" (and {len(others)} more)" if others else ""
+    total = len(denied) + more
+    rest = f" (and {total - 1} more)" if total > 1 else ""
     lines = [
-        one_line(sentence(first), LINE_LIMIT - len(more)) + more,
+        one_line(sentence(first), LINE_LIMIT - len(rest)) + rest,
         *(one_line(sentence(finding), LINE_LIMIT) for finding in others[: MESSAGE_LINES - 1]),
     ]
-    if len(denied) > MESSAGE_LINES:
-        lines.append(f"... {len(denied) - MESSAGE_LINES} more in status.details.causes")
+    if total > MESSAGE_LINES:
+        lines.append(f"... {total - MESSAGE_LINES} more in status.details.causes")
     remedies = {finding.rule.code: finding.rule.remedy for finding in denied}
     lines += [f"{code}: {remedy}" for code, remedy in remedies.items()]
     return "\n".join(lines)
@@ -218,9 +220,10 @@ def sentence(finding: Finding) -> str:
 def _warnings(decision: Decision) -> list[str]:
     warned = [finding for finding in decision.findings if finding.action is Action.WARN]
     lines = [one_line(f"endpoints-guard: {sentence(f)}", LINE_LIMIT) for f in warned]
-    if len(lines) <= WARNINGS_LIMIT:
+    total = len(lines) + decision.more(Action.WARN)
+    if total <= WARNINGS_LIMIT:
         return lines
-    more = f"endpoints-guard: {len(lines) - WARNINGS_LIMIT + 1} more warnings"
+    more = f"endpoints-guard: {total - WARNINGS_LIMIT + 1} more warnings"
     return [*lines[: WARNINGS_LIMIT - 1], more]
 
 

@@ -4,8 +4,10 @@ Admission, `check` and `audit` all end up in `judge`; they differ in what they d
 so they cannot disagree about an object.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct, structs
 
@@ -24,6 +26,11 @@ from webhook.core.policy import Active, Policy, RuleSet
 from webhook.core.rule import Action, Facet, Rule, Violation
 
 Subject = Endpoints | EndpointSlice
+
+MOST_OF_A_RULE: Final = 1000
+"""Findings of one rule about one write that are kept. The largest write breaks five rules at each
+of 100,000 addresses, and all of that would fill the memory of a replica.
+"""
 
 
 class Verdict(StrEnum):
@@ -84,6 +91,9 @@ class Decision(Struct, frozen=True, gc=False):
 
     reason: Reason
     findings: tuple[Finding, ...] = ()
+    """The gravest first, and no more than `MOST_OF_A_RULE` of each rule and action."""
+    left_out: Mapping[tuple[str, Action], int] = {}
+    """How many more there are, by code and action."""
     grounds: Grounds | None = None
     """Given by whoever knows, where there is something to explain."""
 
@@ -91,6 +101,15 @@ class Decision(Struct, frozen=True, gc=False):
     def verdict(self) -> Verdict:
         """The most severe of its findings."""
         return verdict_of(self.findings)
+
+    @property
+    def total(self) -> int:
+        """How many findings there are in all."""
+        return len(self.findings) + sum(self.left_out.values())
+
+    def more(self, action: Action) -> int:
+        """How many findings with this action are left out."""
+        return sum(count for (_, its), count in self.left_out.items() if its is action)
 
     @property
     def allowed(self) -> bool:
@@ -144,7 +163,7 @@ def decide_by_state(
     if request.new is None:
         return Decision(Reason.NOTHING_WRITTEN)
     found = _found_in_write(request, request.new, inventory, policy, parts)
-    return Decision(Reason.JUDGED, _gravest_first(found))
+    return _judged(found)
 
 
 def decide_if_faultless(
@@ -168,6 +187,21 @@ def without_exempt(
     return (finding for finding in found if finding.rule.code not in exempt)
 
 
+def _judged(found: Iterable[Finding]) -> Decision:
+    """The decision, without keeping more than it holds."""
+    kept: dict[tuple[int, str], list[Finding]] = {}
+    left_out: Counter[tuple[str, Action]] = Counter()
+    for finding in found:
+        code, action = finding.rule.code, finding.action
+        alike = kept.setdefault((-action.severity, code), [])
+        if len(alike) < MOST_OF_A_RULE:
+            alike.append(finding)
+        else:
+            left_out[code, action] += 1
+    gravest_first = tuple([finding for key in sorted(kept) for finding in kept[key]])
+    return Decision(Reason.JUDGED, gravest_first, left_out)
+
+
 def can_be_overridden(decision: Decision, policy: Policy) -> bool:
     """Whether the restricted right would let a denied write through: only address rules deny."""
     denied = [f.rule.code for f in decision.findings if f.action is Action.DENY]
@@ -176,11 +210,19 @@ def can_be_overridden(decision: Decision, policy: Policy) -> bool:
 
 def overridden(decision: Decision) -> Decision:
     """The decision for a writer with the restricted right: what denied is only noted."""
-    noted = (
-        structs.replace(finding, action=Action.AUDIT) if finding.action is Action.DENY else finding
+    noted = tuple(
+        structs.replace(finding, action=_only_noted(finding.action))
         for finding in decision.findings
     )
-    return structs.replace(decision, reason=Reason.RESTRICTED_RIGHT, findings=tuple(noted))
+    left_out: Counter[tuple[str, Action]] = Counter()
+    for (code, action), count in decision.left_out.items():
+        left_out[code, _only_noted(action)] += count
+    reason = Reason.RESTRICTED_RIGHT
+    return structs.replace(decision, reason=reason, findings=noted, left_out=left_out)
+
+
+def _only_noted(action: Action) -> Action:
+    return Action.AUDIT if action is Action.DENY else action
 
 
 def judge(

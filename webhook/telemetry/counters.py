@@ -57,6 +57,8 @@ class Counters:
         child.inc()
         for finding in decision.findings:
             self._violations.labels(finding.rule.code, finding.action).inc()
+        for (code, action), count in decision.left_out.items():
+            self._violations.labels(code, action).inc(count)
 
     def confirmed(self, result: str, seconds: float) -> None:
         """Count a live read: upheld, overturned or failed."""

@@ -16,7 +16,7 @@ from webhook.telemetry.lines import short
 FINDINGS: Final = 20
 """Findings in one line, the gravest first; the line says how many there are in all."""
 ADDRESSES: Final = 20
-"""Addresses in one line whose owners are named: the first that findings are about."""
+"""Addresses in one line whose owners are named: the first that its findings are about."""
 _TEXT: Final = 512
 _NAME: Final = 253
 
@@ -35,10 +35,10 @@ def facts(review: Review, decision: Decision) -> dict[str, Any]:
         "verdict": decision.verdict,
         "reason": decision.reason,
         "findings": [_text(finding) for finding in decision.findings[:FINDINGS]],
-        "findings_total": len(decision.findings),
+        "findings_total": decision.total,
     }
     if request.new is not None and decision.grounds is not None:
-        found |= _known(request.new, decision.findings, decision.grounds)
+        found |= _known(request.new, decision.findings[:FINDINGS], decision.grounds)
     return found
 
 

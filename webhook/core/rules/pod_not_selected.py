@@ -12,8 +12,13 @@ have succeeded or failed do not, because their address may already belong to som
 Addresses are compared as values, not as text.
 """
 
+from typing import Final
+
 from webhook.core.case import AddressCase
 from webhook.core.rule import Action, Example, Ownership, Rule, Violation
+
+_NAMED: Final = 3
+"""Pods that are named: on their node's network a hundred share an address."""
 
 
 def check(case: AddressCase) -> Violation | None:
@@ -39,7 +44,9 @@ def _what_the_namespace_shows(case: AddressCase) -> str:
 
 def _who_holds_it(case: AddressCase) -> str:
     pods = case.object.inventory.live_pods_at(case.listed.address.value)
-    return ", ".join(f"Pod {pod.namespace}/{pod.name}" for pod in pods)
+    named = [f"Pod {pod.namespace}/{pod.name}" for pod in pods[:_NAMED]]
+    more = [f"{len(pods) - _NAMED} more"] if pods[_NAMED:] else []
+    return ", ".join(named + more)
 
 
 RULE = Rule(
