@@ -321,8 +321,10 @@ def test_what_is_left_out_can_be_overridden_as_well() -> None:
 
 def test_a_huge_write_is_judged_in_little_memory() -> None:
     """Every address breaks rules, and each is that of a hundred Pods on their node's network."""
-    on_node = {"ip": "192.168.0.1", "hostNetwork": True, "namespace": "kube-system"}
-    agents = [pod(f"agent-{number}", **on_node) for number in range(100)]
+    agents = [
+        pod(f"agent-{number}", namespace="kube-system", ip="192.168.0.1", hostNetwork=True)
+        for number in range(100)
+    ]
     known = state(service(), node(), *agents)
     asked = request(endpoint_slice(*[external_endpoint(*["192.168.0.1"] * 100)] * 200))
     tracemalloc.start()

@@ -15,6 +15,7 @@ MIB = 2**20
 LIMITS = Limits(
     max_connections=4,
     max_buffered_bytes=16 * MIB,
+    max_busy_bytes=8 * MIB,
     slow_client_seconds=10,
     keep_alive_seconds=100,
 )
@@ -143,11 +144,17 @@ def test_it_is_not_added_up_at_every_byte(port: Port) -> None:
     assert chunks == 3
 
 
-def test_small_requests_are_always_affordable_and_large_ones_up_to_half_the_memory(
-    port: Port,
-) -> None:
+def test_small_requests_are_always_affordable_and_large_ones_up_to_a_limit(port: Port) -> None:
     port.add("busy", Phase.BUSY, held=4 * MIB)
     assert port.registry.affords(port.add("large", Phase.READING, held=4 * MIB))
     assert not port.registry.affords(port.add("larger", Phase.READING, held=4 * MIB + 1))
     port.add("busy too", Phase.BUSY, held=8 * MIB)
     assert port.registry.affords(port.add("small", Phase.READING, held=1000))
+
+
+def test_the_largest_request_is_affordable_while_no_other_large_one_is_worked_on(
+    port: Port,
+) -> None:
+    port.add("small", Phase.BUSY, held=1000)
+    port.add("waiting", Phase.READING, held=8 * MIB)
+    assert port.registry.affords(port.add("largest", Phase.READING, held=16 * MIB))

@@ -85,11 +85,14 @@ class Registry:
                 yield connection
 
     def affords(self, connection: Connection) -> bool:
-        """Whether the requests that are worked on, with this one, take at most half the memory."""
+        """Whether this request may be worked on now: a small one, or the only large one, or one of
+        few.
+        """
         if connection.held < _LARGE_BYTES:
             return True
-        busy = sum(c.held for c in self._all if c.phase is Phase.BUSY)
-        return busy + connection.held <= self._limits.max_buffered_bytes // 2
+        large = (c.held for c in self._all if c.phase is Phase.BUSY and c.held >= _LARGE_BYTES)
+        busy = sum(large)
+        return not busy or busy + connection.held <= self._limits.max_busy_bytes
 
     def excessive(self, connection: Connection, grown: int) -> Iterator[Connection]:
         """Note that a connection holds `grown` bytes more; yield the slowest while it is too much.

@@ -95,6 +95,9 @@ class Limits:
     """A larger request body is answered 413. Two objects of etcd's size, as JSON, need 16 MiB."""
     max_buffered_bytes: int = 256 * 2**20
     """Requests and responses held in memory, over all connections together."""
+    max_busy_bytes: int = 8 * 2**20
+    """Large requests that are worked on at once, all together; the next one is answered 503. To
+    judge one may take thirty times its size in memory."""
     slow_client_seconds: float = 10.0
     """From the first sign of a client to its complete request, and again to send a response."""
     keep_alive_seconds: float = 120.0
