@@ -165,12 +165,17 @@ def create_app(
     telemetry: Telemetry,
     conditions: Conditions,
     client_names: Collection[str] = (),
+    *,
+    callers_are_verified: bool = False,
 ) -> Webhook:
     """The application behind the TLS port.
 
-    With `client_names`, only callers whose verified certificate has one of them are answered.
+    With `client_names`, only callers whose verified certificate has one of them are answered. If
+    `callers_are_verified`, a certificate was asked for at all, and only API servers have one.
     """
-    validation = Validation(judge.decide, judge.decide_at_once, telemetry)
+    validation = Validation(
+        judge.decide, judge.decide_at_once, telemetry, for_audit_log=callers_are_verified
+    )
 
     def known_client(environ: Mapping[str, Any]) -> bool:
         peer = environ.get("ssl.peer_certificate")

@@ -26,6 +26,8 @@ times that.
 """
 DEFAULT_TIMEOUT_SECONDS: Final = 10.0
 """What the API server assumes when a configuration says nothing."""
+LONGEST_TIMEOUT_SECONDS: Final = 30.0
+"""The most that a configuration can say."""
 ANSWER_MARGIN_SECONDS: Final = 0.5
 """Kept of the deadline for sending the answer."""
 _TIMEOUT: Final = re.compile(r"(\d{1,4})(ms|s|m)?", re.ASCII)
@@ -91,7 +93,16 @@ def status_answer(
 class Validation:
     """POST /validate: from the body of a request to an answer, whatever the body is."""
 
-    def __init__(self, decide: Decide, decide_at_once: DecideAtOnce, telemetry: Telemetry) -> None:
+    def __init__(
+        self,
+        decide: Decide,
+        decide_at_once: DecideAtOnce,
+        telemetry: Telemetry,
+        *,
+        for_audit_log: bool = False,
+    ) -> None:
+        """`for_audit_log`: every caller is surely an API server, see `render_review`."""
+        self._for_audit_log = for_audit_log
         self._decide = decide
         self._decide_at_once = decide_at_once
         self._telemetry = telemetry
@@ -131,7 +142,7 @@ class Validation:
         return self._rendered(review, outcome, begun)
 
     def _rendered(self, review: Review, decision: Decision, begun: float) -> Answer:
-        rendered = render_review(review, decision)
+        rendered = render_review(review, decision, for_audit_log=self._for_audit_log)
         self._telemetry.decided(review, decision, time.monotonic() - begun)
         return Answer(rendered)
 
@@ -195,4 +206,5 @@ def _allowance(timeout: str | None) -> float:
     """Seconds to use of the deadline that the API server announces, such as `?timeout=10s`."""
     match = _TIMEOUT.fullmatch(timeout or "")
     seconds = int(match[1]) * _UNITS[match[2]] if match else DEFAULT_TIMEOUT_SECONDS
+    seconds = min(seconds, LONGEST_TIMEOUT_SECONDS)
     return max(seconds - ANSWER_MARGIN_SECONDS, seconds / 2)

@@ -51,7 +51,7 @@ def answer(asked: Json, *cluster: Json, policy: Policy = POLICY) -> Json:
     """The whole answer to a review, as the API server would read it."""
     parsed = parse_review(body(asked))
     decision = decide(parsed.request, state(*(cluster or CLUSTER)), policy)
-    read: Json = json.loads(render_review(parsed, decision))
+    read: Json = json.loads(render_review(parsed, decision, for_audit_log=True))
     return read
 
 
@@ -693,6 +693,7 @@ def test_a_finding_s_private_part_stands_behind_it_in_the_annotation() -> None:
     violation = Violation("a.b", "it is wrong", "a detail", "a secret")
     finding = Finding(RULES["EG501"], Action.DENY, violation)
     read = parse_review(body(review(endpoints())))
-    response = json.loads(render_review(read, Decision(Reason.JUDGED, (finding,))))["response"]
+    decision = Decision(Reason.JUDGED, (finding,))
+    response = json.loads(render_review(read, decision, for_audit_log=True))["response"]
     assert findings_annotation(response) == "deny EG501 a.b: it is wrong [a secret]"
     assert response["status"]["details"]["causes"][0]["message"] == "it is wrong: a detail"

@@ -39,11 +39,14 @@ BAD = Attempt(
 
 
 def client(
-    state: State, policy: Policy | None = None, telemetry: Telemetry | None = None
+    state: State,
+    policy: Policy | None = None,
+    telemetry: Telemetry | None = None,
+    **how: bool,
 ) -> FlaskClient:
     counters = telemetry or Telemetry()
     judge = Judge(state, lambda: policy or Policy(), counters)
-    return create_app(judge, counters, tuple[Condition, ...]).test_client()
+    return create_app(judge, counters, tuple[Condition, ...], **how).test_client()
 
 
 def webhook(attempt: Attempt, telemetry: Telemetry | None = None) -> FlaskClient:
@@ -153,15 +156,15 @@ TELLING = {name: each for name, each in attempts(BYPASSES).items() if each.write
 
 @pytest.mark.parametrize("attempt", TELLING.values(), ids=TELLING)
 def test_no_answer_tells_whose_an_address_is(attempt: Attempt) -> None:
-    """But for what the writer wrote, and for the annotation, which only the audit log gets."""
+    """But for what the writer wrote: anybody may have asked, and not through an API server."""
     response = post(webhook(attempt), asked(attempt)).json["response"]
-    response.pop("auditAnnotations", None)
     written, answered = json.dumps(attempt.write), json.dumps(response)
     assert [name for name in OTHERS if name in answered and name not in written] == []
 
 
-def test_the_audit_log_is_told() -> None:
-    response = post(webhook(BAD), asked(BAD)).json["response"]
+def test_the_audit_log_is_told_where_only_api_servers_are_answered() -> None:
+    to = client(FixedState(inventory=cluster_of(BAD)), callers_are_verified=True)
+    response = post(to, asked(BAD)).json["response"]
     assert "victim/vault-0" in response["auditAnnotations"]["findings"]
 
 

@@ -181,7 +181,10 @@ class _Parts:
         telemetry.export(partial(readings.of_certificate, self._certificate))
         telemetry.export(partial(readings.of_policy, self._rules, time.time))
         judge = Judge(self._state, self._rules.current, telemetry)
-        app = create_app(judge, telemetry, self._conditions, settings.client_names)
+        app = create_app(
+            *(judge, telemetry, self._conditions, settings.client_names),
+            callers_are_verified=settings.client_ca is not None,
+        )
         return serve(
             GatewaySettings(
                 listen=settings.listen,

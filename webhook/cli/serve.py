@@ -51,7 +51,8 @@ from webhook.cli.process import Settings, run
     "--client-ca",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Answer only callers with a certificate signed by one of these CAs.",
+    help="Answer only callers with a certificate signed by one of these CAs. Only then are others'"
+    " Pods named in annotations for the audit log.",
 )
 @click.option(
     "--client-name",

@@ -146,15 +146,19 @@ def _named_by(wire: _Request, subject: Endpoints | EndpointSlice) -> Endpoints |
     return structs.replace(subject, metadata=named)
 
 
-def render_review(review: Review, decision: Decision) -> bytes:
-    """The answer to a review, in the version in which it was asked."""
+def render_review(review: Review, decision: Decision, *, for_audit_log: bool = False) -> bytes:
+    """The answer to a review, in the version in which it was asked.
+
+    Its annotation may name what is not the writer's only if it is `for_audit_log`: if it is certain
+    that an API server asks, which keeps it there.
+    """
     response: dict[str, Any] = {"uid": review.uid, "allowed": decision.allowed}
     if not decision.allowed:
         response["status"] = _status(review.request.ref, decision)
     elif decision.findings:
         response["warnings"] = _warnings(decision)
     if decision.findings:
-        response["auditAnnotations"] = {"findings": _annotation(decision)}
+        response["auditAnnotations"] = {"findings": _annotation(decision, for_audit_log)}
     return _ENCODER.encode(
         {"apiVersion": review.api_version, "kind": "AdmissionReview", "response": response}
     )
@@ -227,10 +231,11 @@ def _warnings(decision: Decision) -> list[str]:
     return [*lines[: WARNINGS_LIMIT - 1], more]
 
 
-def _annotation(decision: Decision) -> str:
+def _annotation(decision: Decision, with_private: bool) -> str:
     """All findings, for the audit log, which may name what the writer may not see."""
     texts = (
-        f"{f.action} {sentence(f)}" + (f" [{f.violation.private}]" if f.violation.private else "")
+        f"{f.action} {sentence(f)}"
+        + (f" [{f.violation.private}]" if with_private and f.violation.private else "")
         for f in decision.findings
     )
     return one_line("; ".join(texts), ANNOTATION_LIMIT)
