@@ -101,7 +101,7 @@ def facts(inventory: Inventory) -> dict[str, Any]:
             inventory.role_bindings.objects,
         ),
         "published": {
-            key: (value.content, value.service_name, value.mirrored)
+            key: (value.content, value.service_name, value.in_effect)
             for table in tables
             for key, value in table.items()
         },

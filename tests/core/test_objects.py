@@ -360,18 +360,26 @@ def test_which_service_owns_it(manifest: Json, name: str) -> None:
     assert subject(manifest).service_name == name
 
 
-MIRRORED: dict[str, tuple[Json, bool]] = {
+IN_EFFECT: dict[str, tuple[Json, bool]] = {
     "ordinary Endpoints": (endpoints(), True),
     "told not to": (endpoints(labels={SKIP_MIRROR: "true"}), False),
     "told in the wrong words": (endpoints(labels={SKIP_MIRROR: "True"}), True),
     "a leader-election lock": (endpoints(annotations={LEADER: ""}), False),
     "a slice, which needs no mirror": (endpoint_slice(labels={SKIP_MIRROR: "true"}), True),
+    "a slice of a headless Service": (
+        endpoint_slice(labels={"service.kubernetes.io/headless": ""}),
+        False,
+    ),
+    "a slice for another proxy": (
+        endpoint_slice(labels={"service.kubernetes.io/service-proxy-name": "x"}),
+        False,
+    ),
 }
 
 
-@pytest.mark.parametrize(("manifest", "mirrored"), MIRRORED.values(), ids=MIRRORED)
-def test_whether_the_mirroring_controller_would_publish_it(manifest: Json, mirrored: bool) -> None:
-    assert subject(manifest).mirrored is mirrored
+@pytest.mark.parametrize(("manifest", "in_effect"), IN_EFFECT.values(), ids=IN_EFFECT)
+def test_whether_proxies_come_to_read_it(manifest: Json, in_effect: bool) -> None:
+    assert subject(manifest).in_effect is in_effect
 
 
 NAMES: dict[str, tuple[Json, str]] = {

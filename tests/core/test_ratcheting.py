@@ -330,6 +330,9 @@ def test_what_was_there_before_is_marked_as_old() -> None:
 
 # --- Metadata that is content in disguise
 
+HEADLESS = "service.kubernetes.io/headless"
+OTHER_PROXY = "service.kubernetes.io/service-proxy-name"
+MANUAL = {SERVICE_NAME: "manual"}
 AFRESH: dict[str, tuple[Json, Json, str]] = {
     "a slice is moved to another Service": (
         slice_of(external_endpoint("198.51.100.7"), ports=[port()]),
@@ -365,6 +368,16 @@ AFRESH: dict[str, tuple[Json, Json, str]] = {
         with_metadata(manual(subset(BAD)), annotations={LEADER: ""}, labels={SKIP_MIRROR: "true"}),
         manual(subset(BAD)),
         "deny EG501 subsets[0].addresses[0].ip",
+    ),
+    "a slice gives up to be of a headless Service": (
+        with_metadata(slice_of(external_endpoint("10.0.7.8")), labels=MANUAL | {HEADLESS: ""}),
+        slice_of(external_endpoint("10.0.7.8")),
+        "deny EG501 endpoints[0].addresses[0]",
+    ),
+    "a slice gives up to be of another proxy": (
+        with_metadata(slice_of(external_endpoint("10.0.7.8")), labels=MANUAL | {OTHER_PROXY: "x"}),
+        slice_of(external_endpoint("10.0.7.8")),
+        "deny EG501 endpoints[0].addresses[0]",
     ),
     "skip-mirror is dropped while something else changes": (
         with_metadata(manual(subset(BAD)), labels={SKIP_MIRROR: "true"}),

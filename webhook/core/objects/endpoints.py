@@ -16,6 +16,11 @@ from webhook.core.objects.decoding import Metadata, ObjectRef, api_name
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 SKIP_MIRROR_LABEL: Final = "endpointslice.kubernetes.io/skip-mirror"
 LEADER_ANNOTATION: Final = "control-plane.alpha.kubernetes.io/leader"
+_UNPROXIED_LABELS: Final = frozenset(
+    {"service.kubernetes.io/headless", "service.kubernetes.io/service-proxy-name"}
+)
+"""With one of them, whatever its value, kube-proxy leaves a slice alone (the second one only does
+so in older versions)."""
 OVER_CAPACITY_ANNOTATION: Final = "endpoints.kubernetes.io/over-capacity"
 _SLICE_MANAGED_BY: Final = "endpointslice.kubernetes.io/managed-by"
 
@@ -169,6 +174,11 @@ class Endpoints(Struct, frozen=True, omit_defaults=True, dict=True):
         return not skip and LEADER_ANNOTATION not in (self.metadata.annotations or {})
 
     @property
+    def in_effect(self) -> bool:
+        """Whether proxies come to read what it holds, given its metadata: as slices only."""
+        return self.mirrored
+
+    @property
     def content(self) -> object:
         """What may not change if an update is to count as metadata only."""
         return self.subsets or ()
@@ -188,9 +198,6 @@ class EndpointSlice(Struct, frozen=True, omit_defaults=True, dict=True, rename=a
     endpoints: tuple[Endpoint, ...] | None = None
     ports: tuple[Port, ...] | None = None
 
-    mirrored: ClassVar[bool] = True
-    """A slice is what proxies read: nothing needs to be mirrored first."""
-
     @property
     def ref(self) -> ObjectRef:
         """Its kind, namespace and name."""
@@ -200,6 +207,11 @@ class EndpointSlice(Struct, frozen=True, omit_defaults=True, dict=True, rename=a
     def service_name(self) -> str:
         """The label names the owning Service; neither the name nor ownerReferences do."""
         return (self.metadata.labels or {}).get(SERVICE_NAME_LABEL, "")
+
+    @property
+    def in_effect(self) -> bool:
+        """Whether kube-proxy reads it, given its metadata."""
+        return _UNPROXIED_LABELS.isdisjoint(self.metadata.labels or ())
 
     @property
     def content(self) -> object:
