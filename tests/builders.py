@@ -12,7 +12,8 @@ from typing import Any
 
 from webhook.cluster.decoding import Resource
 from webhook.cluster.resources import STORED
-from webhook.core.engine import Finding, judge
+from webhook.core.decision import Finding
+from webhook.core.engine import judge
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice, convert
 from webhook.core.objects.request import Operation

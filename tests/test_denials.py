@@ -30,7 +30,8 @@ from tests.strategies import clusters, law, many_pods, writes
 from webhook.cluster.api import ClusterApi
 from webhook.cluster.confirm import confirm
 from webhook.cluster.state import Condition, Confirmed
-from webhook.core.engine import Decision, Indeterminate, decide
+from webhook.core.decision import Decision, Indeterminate
+from webhook.core.engine import decide
 from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from tests.core.formats.reading import read, told
 from tests.core.formats.samples import AUDITED, CLEAN, EMPTY, NOTED, OLD, REPORT, finding, judged
 from webhook.cli.reporting import FORMATS, Output, Reporting, reporting_options
-from webhook.core.engine import Verdict
+from webhook.core.decision import Verdict
 from webhook.core.report import Report
 from webhook.core.rule import Action, Violation
 

@@ -36,7 +36,8 @@ from tests.strategies import clusters, law, writes
 from webhook.cluster.api import ClusterApi
 from webhook.cluster.confirm import confirm
 from webhook.cluster.state import Condition, Confirmed
-from webhook.core.engine import Indeterminate, Obstacle, decide
+from webhook.core.decision import Indeterminate, Obstacle
+from webhook.core.engine import decide
 from webhook.core.excerpt import Excerpt, whole
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest

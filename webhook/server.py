@@ -14,17 +14,13 @@ from werkzeug.exceptions import HTTPException
 
 from certs.tls import client_name_allowed
 from webhook.cluster.state import Condition, State
+from webhook.core.decision import Decision, Grounds, Indeterminate, Obstacle, overridden
 from webhook.core.engine import (
-    Decision,
-    Grounds,
-    Indeterminate,
-    Obstacle,
     Subject,
     can_be_overridden,
     decide_by_request,
     decide_by_state,
     decide_if_faultless,
-    overridden,
 )
 from webhook.core.excerpt import Excerpt, bears_out, most_telling, whole
 from webhook.core.objects import AdmissionRequest

@@ -15,7 +15,7 @@ from wsgiref.types import StartResponse, WSGIApplication
 import msgspec
 
 from webhook.core.admission import InvalidReview, Review, parse_review, render_review
-from webhook.core.engine import Decision, Indeterminate
+from webhook.core.decision import Decision, Indeterminate
 from webhook.core.objects import AdmissionRequest
 from webhook.telemetry import LOG, Telemetry
 from webhook.tracing import part_of, trace_of

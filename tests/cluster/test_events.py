@@ -35,7 +35,8 @@ from webhook.cluster.events import (
     denial_of,
 )
 from webhook.core.admission import parse_review
-from webhook.core.engine import Decision, decide
+from webhook.core.decision import Decision
+from webhook.core.engine import decide
 from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import Policy
 from webhook.core.rules import RULES

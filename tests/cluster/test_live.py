@@ -29,7 +29,8 @@ from tests.fake_apiserver.state import KINDS, Object
 from webhook.cluster.live import LiveCluster
 from webhook.cluster.permissions import INFORMERS
 from webhook.cluster.state import Confirmed, State
-from webhook.core.engine import Decision, Indeterminate, Obstacle, decide
+from webhook.core.decision import Decision, Indeterminate, Obstacle
+from webhook.core.engine import decide
 from webhook.core.excerpt import whole
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, ObjectRef

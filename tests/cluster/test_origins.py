@@ -13,7 +13,7 @@ from tests.builders import Json, address, endpoint_slice, endpoints, pod, port, 
 from tests.strategies import law
 from webhook.cluster.manifests import read_paths, read_text
 from webhook.cluster.origins import located
-from webhook.core.engine import Finding, Verdict
+from webhook.core.decision import Finding, Verdict
 from webhook.core.objects import ObjectRef
 from webhook.core.report import Judged, Origin
 from webhook.core.rule import Action, Violation

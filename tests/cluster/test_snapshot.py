@@ -226,7 +226,7 @@ def test_removing_the_leader_annotation_is_seen_against_a_snapshot(server: FakeA
     locked = endpoints(subset(external("10.0.7.8")), annotations={LEADER: "{}"})
     cluster = (manual_service(), pod("vault-0", namespace="rival", ip="10.0.7.8"), locked)
     (old,) = read_back(snapshot(server, cluster)).endpoints.objects.values()
-    assert not old.mirrored
+    assert not old.in_effect
 
 
 def test_that_endpoints_are_cut_off_is_known_from_a_snapshot(server: FakeApiServer) -> None:

@@ -30,7 +30,8 @@ from tests.builders import (
 )
 from tests.strategies import clusters, json_values, law, writes
 from webhook.core.admission import InvalidReview, Review, parse_review, render_review
-from webhook.core.engine import MOST_OF_A_RULE, Decision, Finding, Reason, decide
+from webhook.core.decision import MOST_OF_A_RULE, Decision, Finding, Reason
+from webhook.core.engine import decide
 from webhook.core.objects import ObjectRef
 from webhook.core.policy import Policy, parse_policy
 from webhook.core.rule import Action, Violation

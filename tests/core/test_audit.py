@@ -24,7 +24,8 @@ from tests.builders import (
 )
 from tests.strategies import clusters, law, writes
 from webhook.core.audit import audit, judge_ref
-from webhook.core.engine import Finding, Verdict, decide
+from webhook.core.decision import Finding, Verdict
+from webhook.core.engine import decide
 from webhook.core.fingerprint import identity
 from webhook.core.objects import AdmissionRequest, ObjectRef
 from webhook.core.policy import Policy, parse_policy

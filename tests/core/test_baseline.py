@@ -8,7 +8,7 @@ from tests.builders import endpoint_slice, endpoints, external, external_endpoin
 from webhook.cluster.documents import load_document
 from webhook.core.audit import audit
 from webhook.core.baseline import baseline_lines, found_in, hide, parse_baseline
-from webhook.core.engine import Verdict
+from webhook.core.decision import Verdict
 from webhook.core.fingerprint import Identity
 from webhook.core.inventory import Inventory
 from webhook.core.objects import InvalidObject

@@ -28,16 +28,8 @@ from tests.builders import (
     subset,
 )
 from tests.strategies import clusters, law, writes
-from webhook.core.engine import (
-    MOST_OF_A_RULE,
-    Decision,
-    Reason,
-    Verdict,
-    decide,
-    decide_by_request,
-    judge,
-    overridden,
-)
+from webhook.core.decision import MOST_OF_A_RULE, Decision, Reason, Verdict, overridden
+from webhook.core.engine import decide, decide_by_request, judge
 from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import TRUSTED_WRITERS, Policy, parse_policy
 from webhook.core.rule import Action

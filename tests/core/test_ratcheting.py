@@ -36,7 +36,8 @@ from tests.builders import (
     subset,
 )
 from tests.strategies import clusters, law, shuffled, written_endpoints, written_slices
-from webhook.core.engine import Reason, Verdict, decide
+from webhook.core.decision import Reason, Verdict
+from webhook.core.engine import decide
 from webhook.core.policy import Policy
 
 POLICY = Policy()

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core.formats.samples import NOTED, OLD, REPORT, judged
-from webhook.core.engine import Verdict
+from webhook.core.decision import Verdict
 from webhook.core.report import Report
 from webhook.core.rule import Action
 

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from webhook.cluster.documents import load_document
 from webhook.cluster.manifests import Manifests, read_text, state_of
 from webhook.core.audit import audit
-from webhook.core.engine import Finding, judge
+from webhook.core.decision import Finding
+from webhook.core.engine import judge
 from webhook.core.example_cluster import CLUSTER
 from webhook.core.inventory import Inventory
 from webhook.core.policy import Policy, parse_policy

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tests.coverage.table import BYPASSES, PATTERNS, Attempt, Row, decided, said, with_profile
-from webhook.core.engine import Decision, Reason
+from webhook.core.decision import Decision, Reason
 from webhook.core.policy import Policy
 from webhook.core.rule import Action
 

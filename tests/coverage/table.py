@@ -16,7 +16,8 @@ from tests.core.controllers import mirrors_of
 from webhook.cluster.documents import load_document
 from webhook.cluster.manifests import Manifests, read_text, state_of
 from webhook.core.admission import Review, parse_review
-from webhook.core.engine import Decision, decide
+from webhook.core.decision import Decision
+from webhook.core.engine import decide
 from webhook.core.inventory import Inventory
 from webhook.core.policy import Policy, parse_policy
 from webhook.core.rule import Action
@@ -162,4 +163,4 @@ def mirrors(attempt: Attempt) -> list[Json]:
     service = cluster_of(attempt).service(subject.metadata.namespace, subject.service_name)
     if subject.kind == "EndpointSlice" or service is None or service.has_selector:
         return []
-    return mirrors_of({"subsets": [], **attempt.subject}) if subject.mirrored else []
+    return mirrors_of({"subsets": [], **attempt.subject}) if subject.in_effect else []

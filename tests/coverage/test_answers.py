@@ -21,7 +21,7 @@ from tests.coverage.table import (
     policy_named,
 )
 from webhook.cluster.state import Condition, Confirmed, FixedState, State
-from webhook.core.engine import Indeterminate
+from webhook.core.decision import Indeterminate
 from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest
@@ -42,11 +42,13 @@ def client(
     state: State,
     policy: Policy | None = None,
     telemetry: Telemetry | None = None,
-    **how: bool,
+    *,
+    verified: bool = False,
 ) -> FlaskClient:
     counters = telemetry or Telemetry()
     judge = Judge(state, lambda: policy or Policy(), counters)
-    return create_app(judge, counters, tuple[Condition, ...], **how).test_client()
+    app = create_app(judge, counters, tuple[Condition, ...], callers_are_verified=verified)
+    return app.test_client()
 
 
 def webhook(attempt: Attempt, telemetry: Telemetry | None = None) -> FlaskClient:
@@ -163,7 +165,7 @@ def test_no_answer_tells_whose_an_address_is(attempt: Attempt) -> None:
 
 
 def test_the_audit_log_is_told_where_only_api_servers_are_answered() -> None:
-    to = client(FixedState(inventory=cluster_of(BAD)), callers_are_verified=True)
+    to = client(FixedState(inventory=cluster_of(BAD)), verified=True)
     response = post(to, asked(BAD)).json["response"]
     assert "victim/vault-0" in response["auditAnnotations"]["findings"]
 

@@ -17,7 +17,7 @@ from tests.coverage.table import (
     said,
 )
 from webhook.cli.check import judge_manifests
-from webhook.core.engine import Reason, Verdict
+from webhook.core.decision import Reason, Verdict
 from webhook.core.rule import Action
 
 ROOT = Path(__file__).parents[2]

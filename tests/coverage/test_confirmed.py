@@ -28,7 +28,7 @@ from tests.fake_apiserver.state import KINDS
 from webhook.cluster.api import ClusterApi, connect
 from webhook.cluster.confirm import confirm
 from webhook.cluster.state import Condition, Confirmed
-from webhook.core.engine import Decision
+from webhook.core.decision import Decision
 from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest

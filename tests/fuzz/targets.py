@@ -25,7 +25,7 @@ from webhook.cluster.state import FixedState
 from webhook.core.addresses import Address, parse
 from webhook.core.audit import audit
 from webhook.core.baseline import baseline_lines, found_in, hide, parse_baseline
-from webhook.core.engine import Verdict
+from webhook.core.decision import Verdict
 from webhook.core.example_cluster import CLUSTER
 from webhook.core.formats.about import About
 from webhook.core.objects import Endpoints, EndpointSlice, InvalidObject

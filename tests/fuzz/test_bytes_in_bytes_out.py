@@ -28,7 +28,7 @@ from tests.fuzz.strategies import bodies, cuts, streams
 from tests.strategies import law, writes
 from webhook.cluster.live import LiveCluster
 from webhook.cluster.state import FixedState
-from webhook.core.engine import Indeterminate, Obstacle
+from webhook.core.decision import Indeterminate, Obstacle
 from webhook.core.inventory import Inventory
 from webhook.core.policy import Policy, parse_policy
 

@@ -18,7 +18,8 @@ from tests.builders import (
     subset,
 )
 from tests.policy.samples import found, policy
-from webhook.core.engine import Reason, decide_by_request
+from webhook.core.decision import Reason
+from webhook.core.engine import decide_by_request
 from webhook.core.policy import TRUSTED_WRITERS
 from webhook.core.rule import Action, Ownership
 from webhook.core.rules import RULES

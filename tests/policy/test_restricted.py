@@ -23,7 +23,7 @@ from tests.builders import (
 )
 from tests.policy.samples import policy
 from webhook.cluster.state import Condition
-from webhook.core.engine import Decision, Indeterminate, Reason
+from webhook.core.decision import Decision, Indeterminate, Reason
 from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest

@@ -12,7 +12,7 @@ from tests.core.formats.samples import AUDIT, AUDITED, CLEAN, EMPTY, HOSTILE, RE
 from tests.reports.attacked import report
 from tests.reports.chromium import Browser, browser
 from tests.reports.published import AXE, content
-from webhook.core.engine import Finding
+from webhook.core.decision import Finding
 from webhook.core.formats.html_charts import where
 from webhook.core.formats.html_page import render
 from webhook.core.objects import ObjectRef

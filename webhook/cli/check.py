@@ -12,7 +12,8 @@ from webhook.cli.problems import UsageProblem
 from webhook.cli.reporting import Reporting, reporting_options
 from webhook.cluster.manifests import Manifests, read_paths, state_of
 from webhook.cluster.origins import located
-from webhook.core.engine import Decision, decide
+from webhook.core.decision import Decision
+from webhook.core.engine import decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, Endpoints, EndpointSlice
 from webhook.core.policy import Policy

@@ -21,7 +21,7 @@ from webhook.cluster.reading import ClusterReader
 from webhook.cluster.resources import STORED
 from webhook.cluster.state import Condition
 from webhook.core.audit import audit, judge_ref, with_findings
-from webhook.core.engine import Finding
+from webhook.core.decision import Finding
 from webhook.core.fingerprint import Identity, identity
 from webhook.core.inventory import Inventory
 from webhook.core.objects import ObjectRef

@@ -21,7 +21,7 @@ from typing import Any, Final
 from webhook.cluster.api import ClusterApi
 from webhook.cluster.errors import ClusterUnavailable
 from webhook.cluster.paths import object_path
-from webhook.core.engine import Decision
+from webhook.core.decision import Decision
 from webhook.core.objects import AdmissionRequest
 from webhook.core.rule import Action
 

@@ -14,7 +14,7 @@ from webhook.cluster.listwatch import DEFAULT_PACE, Pace
 from webhook.cluster.resources import API_SERVER_SLICES, NODE, POD, SERVICE
 from webhook.cluster.shared_reads import SharedReads
 from webhook.cluster.state import Condition, Confirmed
-from webhook.core.engine import Indeterminate, Obstacle
+from webhook.core.decision import Indeterminate, Obstacle
 from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest, InvalidObject, decode

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from webhook.core.engine import Indeterminate
+from webhook.core.decision import Indeterminate
 from webhook.core.excerpt import Excerpt
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest

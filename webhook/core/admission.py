@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Raw, Struct, json, structs
 
-from webhook.core.engine import Decision, Finding
+from webhook.core.decision import Decision, Finding
 from webhook.core.objects import (
     AdmissionRequest,
     Endpoints,

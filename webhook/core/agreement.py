@@ -35,7 +35,7 @@ def disagreement(endpoints: Endpoints, service: Service, inventory: Inventory) -
     if service.has_selector:
         slices = _slices(service, SLICE_MARK, inventory)
         return _by_pods(endpoints, slices, service, inventory) if slices else AGREED
-    if service.selector is None and endpoints.mirrored:
+    if service.selector is None and endpoints.in_effect:
         mirrors = _slices(service, MIRROR_MARK, inventory)
         return _by_content(listed_in(endpoints), listed_in(*mirrors)) if mirrors else AGREED
     return AGREED

@@ -13,14 +13,8 @@ from typing import Final
 
 from msgspec import structs
 
-from webhook.core.engine import (
-    Finding,
-    Verdict,
-    judge,
-    judge_stored,
-    verdict_of,
-    without_exempt,
-)
+from webhook.core.decision import Finding, Verdict, verdict_of
+from webhook.core.engine import judge, judge_stored, without_exempt
 from webhook.core.grants import Grant, grants
 from webhook.core.inventory import Inventory
 from webhook.core.objects import (

@@ -40,8 +40,8 @@ def starts_afresh(new: Endpoints | EndpointSlice, old: Endpoints | EndpointSlice
     """Whether the update gives all of the old claims to somebody new, so that none counts as old.
 
     Another service-name label moves a slice to another Service; dropping the skip-mirror label or
-    the leader annotation lets the mirroring controller publish what nobody read before, and dropping
-    the label of a headless Service lets kube-proxy read it.
+    the leader annotation lets the mirroring controller publish what nobody read before, and
+    dropping the label of a headless Service lets kube-proxy read it.
     """
     return new.service_name != old.service_name or (new.in_effect and not old.in_effect)
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, structs
 
 from webhook.core.claims import OldClaims, counted_as_old, port_claims
-from webhook.core.engine import Decision, Finding, Subject
+from webhook.core.decision import Decision, Finding
+from webhook.core.engine import Subject
 from webhook.core.objects import ListedAddress, Part
 from webhook.core.rule import Action
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from webhook.core.audit import judge_ref
 from webhook.core.case import ObjectCase
-from webhook.core.engine import Decision, Finding, decide
+from webhook.core.decision import Decision, Finding
+from webhook.core.engine import decide
 from webhook.core.inventory import Inventory
 from webhook.core.objects import (
     AdmissionRequest,

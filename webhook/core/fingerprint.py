@@ -5,7 +5,7 @@ from hashlib import sha256
 
 from msgspec import Struct, structs
 
-from webhook.core.engine import Finding
+from webhook.core.decision import Finding
 from webhook.core.report import Judged
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec import Struct, json
 
-from webhook.core.engine import Finding, Verdict
+from webhook.core.decision import Finding, Verdict
 from webhook.core.fingerprint import identity
 from webhook.core.objects import ObjectRef
 from webhook.core.report import Judged, Report

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from webhook.core.engine import Finding, Verdict
+from webhook.core.decision import Finding, Verdict
 from webhook.core.objects import ObjectRef
 from webhook.core.rule import Action
 

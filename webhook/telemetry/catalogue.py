@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Final, Literal, get_args
 
-from webhook.core.engine import Obstacle, Reason, Verdict
+from webhook.core.decision import Obstacle, Reason, Verdict
 from webhook.core.objects.request import Operation
 from webhook.core.rule import ENDPOINT_KINDS, Action
 from webhook.core.rules import RULES

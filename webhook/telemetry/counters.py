@@ -8,7 +8,7 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
 
-from webhook.core.engine import Decision, Obstacle
+from webhook.core.decision import Decision, Obstacle
 from webhook.core.objects import AdmissionRequest
 from webhook.telemetry import catalogue
 from webhook.telemetry.catalogue import Metric

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.core.admission import Review, sentence
-from webhook.core.engine import Decision, Finding, Grounds
+from webhook.core.decision import Decision, Finding, Grounds
 from webhook.core.explain import owners, ownership
 from webhook.core.objects import Endpoints, EndpointSlice
 from webhook.telemetry.lines import short

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from webhook.core.admission import Review
-from webhook.core.engine import Decision, Indeterminate
+from webhook.core.decision import Decision, Indeterminate
 from webhook.core.objects import AdmissionRequest
 from webhook.core.rule import Action
 from webhook.telemetry import catalogue

@@ -1,6 +1,6 @@
 """Reports that the tests of all formats share."""
 
-from webhook.core.engine import Finding, Verdict, verdict_of
+from webhook.core.decision import Finding, Verdict, verdict_of
 from webhook.core.formats.about import About
 from webhook.core.objects import ObjectRef
 from webhook.core.report import Judged, Origin, Report, Unjudged, Unread

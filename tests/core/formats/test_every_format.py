@@ -19,7 +19,7 @@ from tests.core.formats.samples import (
 )
 from tests.strategies import law
 from webhook.cli.reporting import FORMATS
-from webhook.core.engine import Finding
+from webhook.core.decision import Finding
 from webhook.core.formats.about import About
 from webhook.core.objects import ObjectRef
 from webhook.core.report import Judged, Report

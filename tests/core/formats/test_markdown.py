@@ -18,7 +18,7 @@ from tests.core.formats.samples import (
     hostile,
     judged,
 )
-from webhook.core.engine import Verdict
+from webhook.core.decision import Verdict
 from webhook.core.formats.markdown import render
 from webhook.core.report import Report
 from webhook.core.rule import Action, Violation

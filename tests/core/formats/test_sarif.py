@@ -19,7 +19,7 @@ from tests.core.formats.samples import (
     found,
     hostile,
 )
-from webhook.core.engine import Verdict
+from webhook.core.decision import Verdict
 from webhook.core.fingerprint import identity
 from webhook.core.formats.sarif import render
 from webhook.core.objects import ObjectRef

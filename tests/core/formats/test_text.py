@@ -3,7 +3,7 @@
 import pytest
 
 from tests.core.formats.samples import CHECK, EMPTY, FIELD, REPORT, UNREAD, finding, judged
-from webhook.core.engine import Verdict
+from webhook.core.decision import Verdict
 from webhook.core.formats.text import render
 from webhook.core.report import Report, Unread
 from webhook.core.rule import Action, Violation

@@ -7,7 +7,7 @@ Source: GitHub's page on workflow commands, and the escaping of its actions tool
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from webhook.core.engine import Finding
+from webhook.core.decision import Finding
 from webhook.core.formats.about import About
 from webhook.core.formats.overview import worst_first
 from webhook.core.formats.wording import called, left_out, problem, sentence, shown

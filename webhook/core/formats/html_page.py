@@ -12,7 +12,7 @@ from hashlib import sha256
 from html import escape
 from typing import Final
 
-from webhook.core.engine import Finding, Verdict
+from webhook.core.decision import Finding, Verdict
 from webhook.core.formats.about import About
 from webhook.core.formats.html_charts import NAMESPACE_COLUMN, RULE_COLUMN, charts, where
 from webhook.core.formats.html_script import SCRIPT

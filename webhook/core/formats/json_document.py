@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.core.engine import Finding, Verdict
+from webhook.core.decision import Finding, Verdict
 from webhook.core.formats.about import About
 from webhook.core.formats.wording import well_formed
 from webhook.core.report import Judged, Report

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from webhook.core.engine import Finding
+from webhook.core.decision import Finding
 from webhook.core.formats.about import About
 from webhook.core.formats.wording import left_out, problem, sentence, shown
 from webhook.core.report import Judged, Report

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from webhook.core.engine import Finding, Verdict
+from webhook.core.decision import Finding, Verdict
 from webhook.core.formats.about import About
 from webhook.core.formats.overview import ACTIONS, Group, by_namespace, by_rule
 from webhook.core.formats.wording import (

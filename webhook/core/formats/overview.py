@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from webhook.core.engine import Finding
+from webhook.core.decision import Finding
 from webhook.core.report import Judged, Report
 from webhook.core.rule import Action, Rule
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from webhook.core.engine import Finding
+from webhook.core.decision import Finding
 from webhook.core.fingerprint import identity
 from webhook.core.formats.about import About
 from webhook.core.formats.overview import worst_first

@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.core.engine import Finding, Verdict
+from webhook.core.decision import Finding, Verdict
 from webhook.core.formats.about import About
 from webhook.core.formats.overview import (
     ACTIONS,

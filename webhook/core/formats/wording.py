@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from webhook.core.engine import Finding
+from webhook.core.decision import Finding
 from webhook.core.objects import ObjectRef
 from webhook.core.report import Unjudged, Unread
 from webhook.core.rule import Rule

@@ -168,15 +168,12 @@ class Endpoints(Struct, frozen=True, omit_defaults=True, dict=True):
         return self.metadata.name
 
     @property
-    def mirrored(self) -> bool:
-        """Whether the mirroring controller would republish it (KEP-752), given its metadata."""
+    def in_effect(self) -> bool:
+        """Whether proxies come to read it, given its metadata: whether the mirroring controller
+        would republish it as slices (KEP-752).
+        """
         skip = (self.metadata.labels or {}).get(SKIP_MIRROR_LABEL) == "true"
         return not skip and LEADER_ANNOTATION not in (self.metadata.annotations or {})
-
-    @property
-    def in_effect(self) -> bool:
-        """Whether proxies come to read what it holds, given its metadata: as slices only."""
-        return self.mirrored
 
     @property
     def content(self) -> object:

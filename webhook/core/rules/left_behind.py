@@ -63,7 +63,7 @@ def _without_source(case: ObjectCase) -> Violation | None:
     source = case.inventory.published(ObjectRef(Endpoints.kind, case.namespace, name))
     if source is None:
         fate = "are gone"
-    elif not source.mirrored:
+    elif not source.in_effect:
         fate = "are not to be mirrored"
     elif service is None:
         fate = "belong to no Service"
