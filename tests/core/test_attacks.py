@@ -628,6 +628,52 @@ def test_nor_when_every_address_had_ports_of_its_own_beside_the_common_ones() ->
     assert time.process_time() - begun < 0.5
 
 
+AGAIN = manual_slice(*[external_endpoint(*["192.168.0.9"] * 100)] * 300)
+HELD_BY_MANY: dict[str, tuple[Json, ...]] = {
+    "Pods of others on their node's network": tuple(
+        pod(f"agent-{n}", namespace="rival", ip="192.168.0.9", hostNetwork=True)
+        for n in range(1000)
+    ),
+    "Pods of one's own": tuple(
+        pod(f"agent-{n}", ip="192.168.0.9", hostNetwork=True) for n in range(1000)
+    ),
+    "Services of one's own": tuple(
+        manual_service(f"public-{n}", externalIPs=["192.168.0.9"]) for n in range(1000)
+    ),
+}
+
+
+@pytest.mark.parametrize("holders", HELD_BY_MANY.values(), ids=HELD_BY_MANY)
+def test_an_address_that_many_have_may_be_listed_often(holders: tuple[Json, ...]) -> None:
+    known = state(manual_service("manual"), node("node-1", "192.168.0.9"), *holders)
+    new = subject(AGAIN)
+    begun = time.process_time()
+    judge(new, known, Policy())
+    assert time.process_time() - begun < 1.5
+
+
+def test_many_ports_at_many_pods_with_many_names_do_not_multiply() -> None:
+    names = [f"n{number}" for number in range(700)]
+    pods = [
+        pod(
+            f"web-{each}",
+            ip=f"10.0.{each // 250}.{each % 250}",
+            containers=[
+                container(*[container_port(each + n, name) for n, name in enumerate(names)])
+            ],
+        )
+        for each in range(100)
+    ]
+    offered = [service_port(n + 1, name=f"s{n}", targetPort=names[-1]) for n in range(500)]
+    known = state(service(ports=offered), *pods)
+    ports = [port(7, name=f"s{n}") for n in range(500)]
+    new = subject(endpoint_slice(*map(endpoint, pods), ports=ports))
+    begun = time.process_time()
+    found = judge(new, known, Policy())
+    assert time.process_time() - begun < 1
+    assert codes(found) == {"EG402"}
+
+
 def test_nor_does_the_memory_that_it_takes_to_compare_them() -> None:
     """One request must not fill the memory of a webhook that all namespaces share."""
     ips = [external(f"198.18.{number // 250}.{number % 250}") for number in range(600)]

@@ -35,7 +35,7 @@ from webhook.core.objects import (
     convert,
 )
 from webhook.core.objects.node import WireNode
-from webhook.core.objects.pod import WirePod, resolve_port
+from webhook.core.objects.pod import WirePod, named_ports, resolve_port
 from webhook.core.objects.service import WireService
 
 # --- Services
@@ -244,16 +244,16 @@ def test_a_named_target_port_is_looked_up_in_containers_then_in_sidecars(
     containers: list[Json], init: list[Json], number: int | None
 ) -> None:
     made = a_pod(containers=containers, initContainers=init)
-    assert resolve_port("http", "TCP", made.ports) == number
+    assert resolve_port("http", "TCP", named_ports(made.ports)) == number
 
 
 def test_ephemeral_containers_offer_no_port() -> None:
     debug = [container(container_port(8080, "http"))]
-    assert resolve_port("http", "TCP", a_pod(ephemeralContainers=debug).ports) is None
+    assert resolve_port("http", "TCP", named_ports(a_pod(ephemeralContainers=debug).ports)) is None
 
 
 def test_a_numeric_target_port_needs_no_declaration() -> None:
-    assert resolve_port(12345, "TCP", a_pod().ports) == 12345
+    assert resolve_port(12345, "TCP", named_ports(a_pod().ports)) == 12345
 
 
 def test_a_pod_keeps_what_rules_ask_for_and_nothing_else() -> None:

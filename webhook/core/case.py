@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from webhook.core.addresses import Address
 from webhook.core.as_published import pods_as_published
+from webhook.core.holders import Holders, may_stand_behind
 from webhook.core.inventory import API_SERVER, Inventory
 from webhook.core.objects import (
-    ContainerPort,
     Endpoints,
     EndpointSlice,
     ListedAddress,
@@ -25,6 +25,7 @@ from webhook.core.objects import (
     ServicePort,
     TargetRef,
 )
+from webhook.core.objects.pod import NamedPorts, named_ports
 from webhook.core.ranges import CidrSet
 from webhook.core.rule import Ownership, Violation
 
@@ -61,7 +62,6 @@ class Limits(Struct, frozen=True, dict=True, kw_only=True):
 
 
 NO_LIMITS: Final = Limits()
-PodPorts = tuple[ContainerPort, ...]
 
 
 class ObjectCase:
@@ -95,6 +95,11 @@ class ObjectCase:
             {port.key: port for port in self.service.ports} if self.service is not None else {}
         )
         """The Service's ports by name and protocol, which is how proxies join them."""
+
+    @cached_property
+    def holders(self) -> Holders:
+        """Who has the addresses that it lists, where that takes a look at several."""
+        return Holders(self.inventory, self.namespace, self.selecting)
 
 
 class AddressCase(Struct, gc=False):
@@ -140,10 +145,11 @@ def address_case(case: ObjectCase, part: Part, listed: ListedAddress) -> Address
     own = case.inventory.live_pods_at(listed.address.value)
     # Usually one Pod of the namespace holds it, and no new tuple is needed.
     if own and (len(own) > 1 or own[0].namespace != namespace):
-        own = tuple([pod for pod in own if pod.namespace == namespace])
+        own = case.holders.own_among(listed.address.value, own)
     ref = listed.target_ref
     target = _target_pod(case, ref)
-    return AddressCase(case, part, listed, ref, own, target, _pod_behind(case, own, target))
+    behind = _pod_behind(case, listed.address.value, own, target)
+    return AddressCase(case, part, listed, ref, own, target, behind)
 
 
 def _target_pod(case: ObjectCase, ref: TargetRef | None) -> Pod | None:
@@ -157,16 +163,13 @@ def _target_pod(case: ObjectCase, ref: TargetRef | None) -> Pod | None:
     return pod
 
 
-def _pod_behind(case: ObjectCase, own: tuple[Pod, ...], target: Pod | None) -> Pod | None:
+def _pod_behind(case: ObjectCase, ip: str, own: tuple[Pod, ...], target: Pod | None) -> Pod | None:
     selecting = case.selecting
-    first = None
-    for pod in own:
-        if selecting is None or selecting.selects(pod.labels):
-            if pod is target:
-                return pod
-            if first is None:
-                first = pod
-    return first
+    if len(own) == 1:
+        return own[0] if may_stand_behind(own[0], selecting) else None
+    if target is not None and target.holds(ip) and may_stand_behind(target, selecting):
+        return target
+    return case.holders.first_behind(ip, own) if own else None
 
 
 def is_pod_ref(ref: TargetRef) -> bool:
@@ -216,35 +219,43 @@ class PartCase:
         return tuple(next(behind) if pod is None else pod for pod in self._published)
 
     @cached_property
-    def pod_ports(self) -> tuple[PodPorts, ...]:
+    def _ports_by_id(self) -> dict[int, NamedPorts]:
+        """By the identity of `Pod.ports`: equal ones mostly are the same, and long to compare."""
+        ports: dict[int, NamedPorts] = {}
+        last = None  # They come group by group.
+        for pod in self._pods:
+            if pod is not None and pod.ports is not last:
+                last = pod.ports
+                if id(last) not in ports:
+                    ports[id(last)] = named_ports(last)
+        return ports
+
+    @cached_property
+    def pod_ports(self) -> tuple[NamedPorts, ...]:
         """The named ports of Pods behind addresses, each group of Pods once.
 
         A targetPort means the same on all Pods of a group, and a Service's Pods form one or two.
         """
-        groups: dict[PodPorts, None] = {}
-        last = None  # They come group by group, and equal ones are mostly the same.
-        for pod in self._pods:
-            if pod is not None and pod.ports is not last:
-                last = pod.ports
-                groups[last] = None
-        return tuple(groups)
+        return tuple(self._ports_by_id.values())
 
     @cached_property
-    def _joined(self) -> dict[tuple[PodPorts, ...], tuple[ListedAddress, ...]]:
+    def _joined(self) -> dict[tuple[int, ...], tuple[ListedAddress, ...]]:
         return {}
 
-    def listed_with(self, groups: tuple[PodPorts, ...]) -> tuple[ListedAddress, ...]:
+    def listed_with(self, groups: tuple[NamedPorts, ...]) -> tuple[ListedAddress, ...]:
         """The addresses with one of these `pod_ports`.
 
         The same value each time: thousands of ports may be wrong for the same addresses.
         """
-        if groups not in self._joined:
-            wanted = frozenset(groups)
+        key = tuple(map(id, groups))
+        if key not in self._joined:
+            asked = frozenset(key)
+            wanted = {at for at, ports in self._ports_by_id.items() if id(ports) in asked}
             listed = zip(self.part.addresses, self._pods, strict=True)
-            self._joined[groups] = tuple(
-                each for each, pod in listed if pod is not None and pod.ports in wanted
+            self._joined[key] = tuple(
+                each for each, pod in listed if pod is not None and id(pod.ports) in wanted
             )
-        return self._joined[groups]
+        return self._joined[key]
 
     @cached_property
     def external(self) -> tuple[ListedAddress, ...]:

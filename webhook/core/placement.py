@@ -6,7 +6,7 @@ reconciler (reconcileByAddressType) of Kubernetes 1.36.
 
 from webhook.core.inventory import Inventory
 from webhook.core.objects import Pod, Service
-from webhook.core.objects.pod import resolve_port
+from webhook.core.objects.pod import named_ports, resolve_port
 
 
 def in_slices(pod: Pod, service: Service, inventory: Inventory) -> tuple[str, ...]:
@@ -29,7 +29,8 @@ def in_endpoints(pod: Pod, service: Service) -> str:
     """
     if pod.terminal or (pod.deleting and not service.publish_not_ready) or not pod.ips:
         return ""
-    resolved = [resolve_port(p.target_port, p.protocol, pod.ports) for p in service.ports]
+    ports = named_ports(pod.ports)
+    resolved = [resolve_port(p.target_port, p.protocol, ports) for p in service.ports]
     if resolved and all(number is None for number in resolved):
         return ""
     wanted = service.families[0] if service.families else _family(pod.ips[0])

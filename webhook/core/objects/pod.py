@@ -1,6 +1,6 @@
 """Pods: one compact value each, since a cluster has 150,000 of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from sys import intern
 from typing import Final
@@ -46,10 +46,27 @@ class Pod(Struct, frozen=True, gc=False, kw_only=True):
         """Namespace and name."""
         return self.namespace, self.name
 
+    def holds(self, ip: str) -> bool:
+        """Whether this canonical address is its own now."""
+        return not self.terminal and ip in self.ips
 
-def resolve_port(
-    target_port: int | str, protocol: str, ports: tuple[ContainerPort, ...]
-) -> int | None:
+
+NamedPorts = Mapping[tuple[str, str], int]
+"""Numbers of a Pod's ports by name and protocol."""
+
+
+def named_ports(ports: Iterable[ContainerPort]) -> NamedPorts:
+    """Of a name that several containers have, the first one's number.
+
+    Made once for as many Service ports as there are: a Pod, too, may have thousands.
+    """
+    numbers: dict[tuple[str, str], int] = {}
+    for port in ports:
+        numbers.setdefault((port.name, port.protocol), port.container_port)
+    return numbers
+
+
+def resolve_port(target_port: int | str, protocol: str, ports: NamedPorts) -> int | None:
     """What a Service's targetPort means on a Pod with these ports; None when it has no such name.
 
     Source: endpointslice util FindPort: a number is taken as it is, declared or not; a name is
@@ -57,10 +74,7 @@ def resolve_port(
     """
     if isinstance(target_port, int):
         return target_port
-    for port in ports:
-        if port.name == target_port and port.protocol == protocol:
-            return port.container_port
-    return None
+    return ports.get((target_port, protocol))
 
 
 class _Container(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_name):

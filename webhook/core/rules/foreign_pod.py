@@ -8,24 +8,19 @@ node's address: that is EG502. The writer's own Pods are always fine.
 """
 
 from webhook.core.case import AddressCase
-from webhook.core.objects import Pod
 from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 
 
 def check(case: AddressCase) -> Violation | None:
     for ip in case.listed.address.reaches:
-        for pod in case.object.inventory.live_pods_at(ip):
-            if pod.namespace != case.object.namespace and not _is_a_node(case, pod, ip):
-                return case.violation(
-                    f"{case.text} belongs to a Pod of another namespace",
-                    private=f"Pod {pod.namespace}/{pod.name} holds {ip}",
-                )
+        holders = case.object.inventory.live_pods_at(ip)
+        stranger = case.object.holders.stranger_among(ip, holders) if holders else None
+        if stranger is not None:
+            return case.violation(
+                f"{case.text} belongs to a Pod of another namespace",
+                private=f"Pod {stranger.namespace}/{stranger.name} holds {ip}",
+            )
     return None
-
-
-def _is_a_node(case: AddressCase, pod: Pod, ip: str) -> bool:
-    """The address is a node's, as EG502 says, and the Pod only borrows it."""
-    return pod.host_network and bool(case.object.inventory.nodes_at(ip))
 
 
 RULE = Rule(

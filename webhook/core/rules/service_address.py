@@ -18,14 +18,13 @@ def check(case: AddressCase) -> Violation | None:
         services = case.object.inventory.services_at(ip)
         if not services:
             continue
-        foreign = [s for s in services if s.namespace != case.object.namespace]
-        if foreign:
-            name = f"{foreign[0].namespace}/{foreign[0].name}"
+        owner = case.object.holders.owner_among(ip, services)
+        if owner.namespace != case.object.namespace:
             return case.violation(
                 f"{case.text} is the address of a Service of another namespace",
-                private=f"Service {name} has {ip}",
+                private=f"Service {owner.namespace}/{owner.name} has {ip}",
             )
-        own = case.violation(f"{case.text} is the address of Service {services[0].name}")
+        own = case.violation(f"{case.text} is the address of Service {owner.name}")
         return replace(own, mild=True)
     return None
 

@@ -14,7 +14,7 @@ def check(case: AddressCase) -> Violation | None:
     pod, address = case.target_pod, case.listed.address
     if pod is None or not address.value:
         return None
-    if not pod.terminal and address.value in pod.ips:
+    if pod.holds(address.value):
         return None
     held = "no address any more" if pod.terminal else ", ".join(pod.ips) or "no address yet"
     message = f"Pod {pod.name} does not hold {case.text}"
