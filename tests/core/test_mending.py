@@ -210,6 +210,22 @@ def test_a_copy_whose_original_is_gone_is_not_cut_since_a_controller_fills_it() 
     assert mending(only_grant(*cluster)).way is Way.LEAVE_BINDING
 
 
+def test_what_roles_keep_that_take_in_each_other_is_not_cut_since_it_would_come_back() -> None:
+    labels = {"team": "yes"}
+    each_other = [{"matchLabels": labels}]
+    cluster = aggregated(
+        [
+            cluster_role("a", policy_rule(), PODS, labels=labels),
+            cluster_role("b", labels=labels, aggregates=each_other),
+            cluster_role("c", labels=labels, aggregates=each_other),
+            cluster_role_binding("b", "b", user()),
+        ]
+    )
+    mend = mending(only_grant(*cluster))
+    assert mend.way is Way.LEAVE_BINDING
+    assert given_by(state(*aggregated(after(cluster, mend.command)))) == []
+
+
 def test_every_part_that_gives_the_right_is_narrowed() -> None:
     labels = {"team": "yes"}
     cluster = (

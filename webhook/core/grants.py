@@ -23,6 +23,8 @@ class Source(Struct, frozen=True, gc=False, order=True):
     rule: PolicyRule
     aggregated: bool = False
     """Whether `role` is such a part."""
+    kept: bool = False
+    """Whether aggregated roles that take in each other keep it, also without the original."""
 
     @property
     def wildcards(self) -> tuple[str, ...]:
@@ -67,7 +69,7 @@ def grants(binding: RoleBinding, inventory: Inventory) -> Iterator[Grant]:
     role = _bound_role(binding, inventory)
     if role is None:
         return
-    sources = tuple(_sources(role, inventory, frozenset()))
+    sources = tuple(_sources(role, inventory, ()))
     writing = tuple(source for source in sources if source.rule.lets_write)
     if not writing:
         return
@@ -101,7 +103,7 @@ def _bound_role(binding: RoleBinding, inventory: Inventory) -> Role | None:
     return None
 
 
-def _sources(role: Role, inventory: Inventory, seen: frozenset[str]) -> Iterator[Source]:
+def _sources(role: Role, inventory: Inventory, takers: tuple[Role, ...]) -> Iterator[Source]:
     """The rules of a role, each with the role in which it was written.
 
     A role that a controller has put together holds copies, and in them the API server believes. If
@@ -112,10 +114,12 @@ def _sources(role: Role, inventory: Inventory, seen: frozenset[str]) -> Iterator
         return
     if role.filled and not role.rules:
         return
+    takers = (*takers, role)
     parts = tuple(
-        structs.replace(source, aggregated=True)
-        for part in _parts(role, inventory, seen)
-        for source in _sources(part, inventory, seen | {role.name})
+        structs.replace(source, aggregated=True, kept=source.kept or looped)
+        for part in _parts(role, inventory, takers)
+        for looped in (any(_takes(part, taker) for taker in takers),)
+        for source in _sources(part, inventory, takers)
     )
     if not role.filled:
         yield from parts
@@ -125,10 +129,11 @@ def _sources(role: Role, inventory: Inventory, seen: frozenset[str]) -> Iterator
         yield from originals or (Source(role, rule),)
 
 
-def _parts(role: Role, inventory: Inventory, seen: frozenset[str]) -> Iterator[Role]:
+def _parts(role: Role, inventory: Inventory, takers: tuple[Role, ...]) -> Iterator[Role]:
+    seen = {taker.name for taker in takers}
     for part in list(inventory.cluster_roles.objects.values()):
         has_any = part.rules or (part.selectors and not part.filled)
-        if has_any and part.name != role.name and part.name not in seen and _takes(role, part):
+        if has_any and part.name not in seen and _takes(role, part):
             yield part
 
 

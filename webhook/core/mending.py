@@ -71,7 +71,8 @@ def _can_be_cut(source: Source) -> bool:
     """Whether rules can say everything that a rule gives except writing endpoints."""
     is_copy = source.role.selectors and not source.aggregated
     beyond = {*source.rule.api_groups, *source.rule.resources}
-    return EVERY not in beyond and source.role.name not in OWN_ROLES and not is_copy
+    stays = source.role.name in OWN_ROLES or is_copy or source.kept
+    return EVERY not in beyond and not stays
 
 
 def _cut(role: Role, rules: Iterable[PolicyRule]) -> list[dict[str, Any]]:
