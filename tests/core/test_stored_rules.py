@@ -4,6 +4,7 @@ Each case is a whole cluster, and what the audit finds in it is stated in full, 
 judge no write.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -257,11 +258,11 @@ AGREE: dict[str, tuple[list[Json], set[str]]] = {
         set(),
     ),
     "mirrors show what the Endpoints say": ([MANUAL, *MIRRORED], set()),
-    "mirrors lack an address": (
+    "mirrors lack the first address": (
         [
             MANUAL,
             changed(
-                endpoints(subset(external(), external("198.51.100.8"))), uid="uid-of-endpoints"
+                endpoints(subset(external("198.51.100.8"), external())), uid="uid-of-endpoints"
             ),
             MIRROR,
         ],
@@ -308,12 +309,33 @@ def test_nothing_is_said_where_endpoints_and_slices_rightly_differ(
     assert found(NODE, owner, *pods, *kept(owner, *pods)) == set()
 
 
-def test_a_mirror_of_too_many_addresses_may_lack_some_but_have_none_of_its_own() -> None:
-    many = endpoints(subset(*(external(f"198.18.{n >> 8}.{n & 255}") for n in range(1001))))
-    source, mirror = mirrored(many)
-    cut = {**mirror, "endpoints": mirror["endpoints"][:1000]}
-    assert found(MANUAL, source, cut) == set()
-    assert found(MANUAL, source, {**cut, "endpoints": [*cut["endpoints"], STRANGER]}) == DIFFER
+def listing(*numbers: int) -> list[Json]:
+    return [external(f"198.18.{n >> 8}.{n & 255}") for n in numbers]
+
+
+CUT: dict[str, tuple[Sequence[Sequence[int]], Sequence[int], set[str]]] = {
+    "at the default limit": ([range(1001)], range(1000), set()),
+    "at another limit": ([range(9)], range(7), set()),
+    "each subset at the same length": ([range(4), range(10, 16)], [0, 1, 2, 10, 11, 12], set()),
+    "a short subset not at all": ([range(2), range(10, 16)], [0, 1, 10, 11, 12], set()),
+    "one subset sooner than the other": ([range(4), range(10, 16)], [0, 1, 2, 10, 11], DIFFER),
+    "where a longer subset is not": ([range(4), range(10, 16)], [0, 1, *range(10, 16)], DIFFER),
+    "with a gap": ([range(9)], [0, 1, 2, 4], DIFFER),
+    "before the first": ([range(4), range(10, 16)], range(10, 16), DIFFER),
+    "with an address of its own": ([range(9)], [*range(7), 99], DIFFER),
+}
+
+
+@pytest.mark.parametrize(("subsets", "mirror", "differ"), CUT.values(), ids=CUT)
+def test_a_mirror_may_end_early(
+    subsets: Sequence[Sequence[int]], mirror: Sequence[int], differ: set[str]
+) -> None:
+    """How many addresses of a subset are mirrored is a flag of the controller, in no object."""
+    named = [subset(*listing(*its)) for its in subsets]
+    source, made, *_ = mirrored(endpoints(*named))
+    cut = [external_endpoint(each["ip"]) for each in listing(*mirror)]
+    said = {each for each in found(MANUAL, source, {**made, "endpoints": cut}) if "EG602" in each}
+    assert said == differ
 
 
 def test_a_disagreement_says_who_lists_what() -> None:

@@ -4,17 +4,15 @@ Both are made of the same Pods, or the slices are made of the Endpoints. What on
 rightly lack is no disagreement: see `placement`, and KEP-752 for the mirroring controller.
 """
 
+from itertools import takewhile
 from typing import Final
 
 from msgspec import Struct
 
 from webhook.core.inventory import Inventory
-from webhook.core.objects import Endpoints, EndpointSlice, Service
+from webhook.core.objects import Endpoints, EndpointSlice, Part, Service
 from webhook.core.objects.endpoints import MIRROR_MARK, OVER_CAPACITY_ANNOTATION, SLICE_MARK, Mark
 from webhook.core.placement import in_endpoints, in_slices
-
-MIRROR_LIMIT: Final = 1000
-"""Addresses of a subset that are mirrored (`--mirroring-max-endpoints-per-subset`), by default."""
 
 
 class Disagreement(Struct, frozen=True):
@@ -37,7 +35,7 @@ def disagreement(endpoints: Endpoints, service: Service, inventory: Inventory) -
         return _by_pods(endpoints, slices, service, inventory) if slices else AGREED
     if service.selector is None and endpoints.in_effect:
         mirrors = _slices(service, MIRROR_MARK, inventory)
-        return _by_content(listed_in(endpoints), listed_in(*mirrors)) if mirrors else AGREED
+        return _by_content(endpoints, listed_in(*mirrors)) if mirrors else AGREED
     return AGREED
 
 
@@ -65,16 +63,34 @@ def _by_pods(
     return Disagreement(tuple(sorted(only_endpoints)), tuple(sorted(only_slices)))
 
 
-def _by_content(here: frozenset[str], mirrored: frozenset[str]) -> Disagreement:
-    lacking = here - mirrored if len(here) <= MIRROR_LIMIT else ()
+def _by_content(endpoints: Endpoints, mirrored: frozenset[str]) -> Disagreement:
+    here = listed_in(endpoints)
+    lacking = here - mirrored
+    if lacking and _ends_early(endpoints, mirrored):
+        lacking = frozenset()
     return Disagreement(tuple(sorted(lacking)), tuple(sorted(mirrored - here)))
+
+
+def _ends_early(endpoints: Endpoints, mirrored: frozenset[str]) -> bool:
+    """Whether the first so many addresses of each subset are mirrored and no others of them.
+
+    So it is with more than `--mirroring-max-endpoints-per-subset`: 1,000 unless the cluster says
+    otherwise, and what it says is in no object.
+    """
+    subsets = [_values(part) for part in endpoints.parts]
+    cut = (values for values in subsets if not mirrored.issuperset(values))
+    limit = min(len(tuple(takewhile(mirrored.__contains__, values))) for values in cut)
+    first = {value for values in subsets for value in values[:limit]}
+    return limit > 0 and first == mirrored & listed_in(endpoints)
 
 
 def listed_in(*published: Endpoints | EndpointSlice) -> frozenset[str]:
     """The canonical addresses that any of these lists."""
-    parts = (part for each in published for part in each.parts)
-    values = (listed.address.value for part in parts for listed in part.addresses)
-    return frozenset(filter(None, values))
+    return frozenset(value for each in published for part in each.parts for value in _values(part))
+
+
+def _values(part: Part) -> list[str]:
+    return [listed.address.value for listed in part.addresses if listed.address.value]
 
 
 def is_cut_off(endpoints: Endpoints) -> bool:
