@@ -7,20 +7,24 @@ from typing import Any
 import pytest
 
 from tests.builders import (
+    cluster_role,
+    cluster_role_binding,
     endpoint_slice,
     endpoints,
     external_endpoint,
     manual_service,
     node,
     pod,
+    policy_rule,
     service,
+    user,
 )
 from tests.cluster.samples import FAST, api_of
 from tests.cluster.test_reading import put
 from tests.fake_apiserver import ALWAYS, FakeApiServer, Fault, wait_until
 from webhook.cluster.audit_watch import AuditWatch, News
 from webhook.cluster.auditor import Scope
-from webhook.cluster.resources import ENDPOINT_SLICE, POD
+from webhook.cluster.resources import ENDPOINT_SLICE, POD, ROLE
 from webhook.core.fingerprint import identity
 from webhook.core.policy import Policy, parse_policy
 from webhook.core.rule import Action
@@ -35,7 +39,7 @@ class Watched:
     """A watch, and everything that it has told so far."""
 
     def __init__(self, server: FakeApiServer, settle: float = 0.05, **rest: Any) -> None:
-        self.policy = Policy()
+        self.policy = rest.pop("policy", Policy())
         scope = rest.pop("scope", Scope(rules=RULES, settle=settle))
         self.watch = AuditWatch(api_of(server), lambda: self.policy, scope, pace=FAST, **rest)
         self.news: list[News] = []
@@ -191,6 +195,41 @@ def test_a_new_policy_judges_everything_anew(cluster: FakeApiServer, watched: Wa
     watched.until(lambda: watched.wrong == set())
     assert watched.watch.numbers().full_runs == 2
     assert watched.told[-1] == (*METADATA_FOUND, True)
+
+
+ROLES_OFF = parse_policy({"rules": {"EG604": "off"}})
+BINDING = (
+    cluster_role("writer", policy_rule()),
+    cluster_role_binding("writers", "writer", user()),
+)
+BINDING_FOUND = ("ClusterRoleBinding/writers", "EG604")
+
+
+def test_a_rule_that_comes_into_force_later_has_its_kinds_read_then(
+    cluster: FakeApiServer,
+) -> None:
+    put(cluster, *BINDING)
+    made = Watched(cluster, policy=ROLES_OFF)
+    made.watch.start()
+    made.until(lambda: made.watch.settled)
+    assert "ClusterRole" not in {status.kind for status in made.watch.informers.status()}
+    made.policy = Policy()
+    made.until(lambda: made.wrong == {BINDING_FOUND})
+    made.watch.stop()
+
+
+def test_until_they_are_read_the_policy_before_holds(cluster: FakeApiServer) -> None:
+    made = Watched(cluster, policy=ROLES_OFF)
+    made.watch.start()
+    made.until(lambda: made.watch.settled)
+    cluster.inject(Fault(verb="list", path=ROLE.path, status=403, times=ALWAYS))
+    made.policy = parse_policy({"rules": {"EG505": "off"}})
+    put(cluster, METADATA)
+    made.until(lambda: made.wrong == {METADATA_FOUND})
+    assert any(not each.ready and "Role" in each.part for each in made.watch.conditions())
+    cluster.heal()
+    made.until(lambda: made.wrong == set())
+    made.watch.stop()
 
 
 def test_what_is_known_is_never_told(cluster: FakeApiServer, watched: Watched) -> None:

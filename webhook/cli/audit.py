@@ -82,7 +82,7 @@ from webhook.gateway import Listen
     "goes_on",
     is_flag=True,
     help="Go on until stopped: print what is new and what is resolved, a line each (-o text or "
-    "json), and export metrics.",
+    "json), and export metrics. One process audits one cluster.",
 )
 @click.option(
     "--health-listen",
@@ -150,15 +150,17 @@ def _scope(asked: _Flags, policy: Policy) -> Scope:
         others = "--kubeconfig, --context, --write-policy-reports, --watch"
         raise UsageProblem(f"--state audits files: leave out {others}")
     return Scope(
-        rules=_selected(policy, asked.wanted, asked.unwanted),
+        rules=_selected(asked, policy),
         namespaces=frozenset(asked.namespaces),
         settle=asked.settle,
     )
 
 
 def _go_on(asked: _Flags, scope: Scope, policies: PolicySource) -> None:
-    if len(asked.contexts) > 1 or asked.baseline.to is not None:
-        raise UsageProblem("--watch audits one cluster, and writes no baseline")
+    if len(asked.contexts) > 1:
+        raise UsageProblem("--watch audits one cluster: start one for each --context")
+    if asked.baseline.to is not None:
+        raise UsageProblem("--watch writes no baseline: an audit that ends does")
     watching = Watching(
         as_json=_line_format(asked.reporting) == "json",
         health_listen=asked.health_listen,
@@ -200,10 +202,13 @@ def _line_format(reporting: Reporting) -> str:
     return output.format
 
 
-def _selected(policy: Policy, wanted: Iterable[str], unwanted: Iterable[str]) -> frozenset[str]:
-    """The rules to judge by. One that is off everywhere costs no reading."""
-    chosen = _codes("--rule", wanted) or policy.rules_in_force()
-    left = chosen - _codes("--exclude-rule", unwanted)
+def _selected(asked: _Flags, policy: Policy) -> frozenset[str]:
+    """The rules to judge by. One that is off everywhere costs no reading, but with `--watch` it may
+    come into force later.
+    """
+    every = frozenset(RULES) if asked.goes_on else policy.rules_in_force()
+    chosen = _codes("--rule", asked.wanted) or every
+    left = chosen - _codes("--exclude-rule", asked.unwanted)
     if not left:
         raise UsageProblem("--rule, --exclude-rule: no rule is left to judge by")
     return left

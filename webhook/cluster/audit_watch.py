@@ -8,12 +8,14 @@ audit that runs once; what is gone is told at once. Everything happens in the th
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from time import monotonic
+from typing import Any
 
 from msgspec import Struct
 
 from webhook.cluster.api import ClusterApi
 from webhook.cluster.auditor import Scope, rests_on
 from webhook.cluster.changes import Changed, Changes
+from webhook.cluster.decoding import Resource
 from webhook.cluster.informer import Informer, InformerSet
 from webhook.cluster.listwatch import DEFAULT_PACE, Pace
 from webhook.cluster.live import conditions_of
@@ -74,12 +76,11 @@ class AuditWatch:
         self._policies = policies
         self._scope = scope
         self._known = known
-        kinds = kinds_for(RULES[code] for code in scope.rules)
-        self._resources = tuple(each for each in STORED if each.kind in kinds)
+        self._pace = pace
+        self._resources: tuple[Resource[Any], ...] = ()
         self._changes = Changes()
-        self.informers = InformerSet(
-            Informer(api, each, self._changes, pace=pace) for each in self._resources
-        )
+        self.informers = InformerSet(())
+        self._read_for: Policy | None = None
         self._policy: Policy | None = None
         self._shown: dict[ObjectRef, Judged] = {}
         self._suspects: dict[ObjectRef, dict[Identity, float]] = {}
@@ -93,7 +94,7 @@ class AuditWatch:
 
     def start(self) -> None:
         """Begin to read."""
-        self.informers.start()
+        self._read(self._policies())
 
     def stop(self) -> None:
         """End; what was found stays."""
@@ -132,11 +133,12 @@ class AuditWatch:
 
     def turn(self) -> tuple[News, ...]:
         """Judge what has changed and what is due; gives what is new or resolved."""
-        if not self.informers.synced:
+        policy = self._policy_to_judge_by()
+        if policy is None:
             return ()
         began = monotonic()
         with self._changes.still():
-            current = tuple(self._judged(began))
+            current = tuple(self._judged(policy, began))
         if not current:
             return ()
         news = [each for ref, judged in current for each in self._compare(ref, judged, began)]
@@ -145,9 +147,25 @@ class AuditWatch:
         self._seconds = self._last_run - began
         return tuple(news)
 
-    def _judged(self, now: float) -> Iterator[tuple[ObjectRef, Judged | None]]:
+    def _policy_to_judge_by(self) -> Policy | None:
+        """The policy in force, or the one before it until what the new one asks for was read."""
+        policy = self._policies()
+        if policy is not self._read_for:
+            self._read(policy)
+        return policy if self.informers.synced else self._policy
+
+    def _read(self, policy: Policy) -> None:
+        """Begin to read what its rules rest on. A rule that is off everywhere costs no reading."""
+        kinds = kinds_for(RULES[code] for code in self._scope.rules & policy.rules_in_force())
+        for resource in STORED:
+            if resource.kind in kinds and resource not in self._resources:
+                self._resources = (*self._resources, resource)
+                self.informers.add(Informer(self._api, resource, self._changes, pace=self._pace))
+        self._read_for = policy
+
+    def _judged(self, policy: Policy, now: float) -> Iterator[tuple[ObjectRef, Judged | None]]:
         """What is to be looked at, as it is now; None where there is nothing any more."""
-        policy, changed = self._policies(), self._changes.take()
+        changed = self._changes.take()
         if policy is not self._policy:
             self._policy = policy
             self._counts["full"] += 1

@@ -255,6 +255,11 @@ class InformerSet:
         for informer in self._informers:
             informer.start()
 
+    def add(self, informer: Informer) -> None:
+        """Begin one more; they are not all synced until it is."""
+        self._informers = (*self._informers, informer)
+        informer.start()
+
     def stop(self, timeout: float = 2.0) -> None:
         """End all; a thread that waits for a connection is not waited for longer than that."""
         for informer in self._informers:

@@ -11,8 +11,8 @@ addresses, Endpoints against the slices that the control plane makes of the same
 Endpoints. Where the two rightly differ nothing is said: Endpoints are cut off at 1,000 addresses,
 know one family only, and leave out Pods that terminate or have none of the ports; Endpoints with
 `skip-mirror` have no mirror, and a mirror may end early, after the first so many addresses of each
-subset (`--mirroring-max-endpoints-per-subset`); slices leave out Pods whose Node is unknown. Of a Service without any
-slice of a controller nothing is said either.
+subset (`--mirroring-max-endpoints-per-subset`); slices leave out Pods whose Node is unknown. Of a
+Service without any slice of a controller nothing is said either.
 """
 
 from webhook.core.agreement import disagreement
