@@ -3,8 +3,22 @@
 from typing import Any
 
 import pytest
+from msgspec import json
+from msgspec.structs import replace
 
-from tests.builders import endpoint_slice, external_endpoint, manual_service, pod, state
+from tests.builders import (
+    cluster_role,
+    cluster_role_binding,
+    endpoint_slice,
+    external_endpoint,
+    manual_service,
+    pod,
+    policy_rule,
+    role_binding,
+    service_account,
+    state,
+    user,
+)
 from webhook.core.audit import audit
 from webhook.core.policy import Policy
 from webhook.core.policy_reports import (
@@ -16,6 +30,7 @@ from webhook.core.policy_reports import (
     report_objects,
 )
 from webhook.core.report import Report
+from webhook.core.rules import RULES
 
 VAULT = pod("vault-0", namespace="rival", ip="10.0.7.8")
 FOREIGN = external_endpoint("10.0.7.8")
@@ -68,7 +83,10 @@ def test_a_namespace_with_a_finding_gets_a_report() -> None:
                     }
                 ],
                 "message": "10.0.7.8 belongs to a Pod of another namespace",
-                "properties": {"field": "endpoints[0].addresses[0]"},
+                "properties": {
+                    "field": "endpoints[0].addresses[0]",
+                    "remedy": RULES["EG501"].remedy,
+                },
                 "timestamp": {"seconds": 1_700_000_000, "nanos": 0},
             }
         ],
@@ -135,3 +153,31 @@ def test_a_long_report_is_cut_the_worst_first_and_says_so() -> None:
     assert more["results"][-1]["result"] == "skip"
     assert more["results"][-1]["message"].startswith("2 more findings are not listed here")
     assert len(str(more)) < 1_500_000
+
+
+def test_a_report_stays_within_what_is_stored_however_long_its_messages_are() -> None:
+    """By bytes, which a character may have several of."""
+    (judged,) = reported(METADATA).objects
+    (finding,) = judged.findings
+    said = replace(finding.violation, message="\u6f22" * 900, command="kubectl " + "x" * 1400)
+    long = Report(objects=(replace(judged, findings=(replace(finding, violation=said),) * 900),))
+    body = written(long)["shop"]
+    assert 1_000_000 < len(json.encode(body)) < 1_500_000
+    assert body["summary"]["fail"] == 900
+    assert body["summary"]["skip"] == 1
+    left = 900 - (len(body["results"]) - 1)
+    assert body["results"][-1]["message"].startswith(f"{left} more findings")
+
+
+def test_what_can_be_mended_by_a_command_says_by_which() -> None:
+    inventory = state(
+        cluster_role("writer", policy_rule()),
+        cluster_role_binding("writers", "writer", user()),
+        role_binding("writers", "writer", service_account(), kind="ClusterRole"),
+    )
+    report = Report(objects=tuple(audit(inventory, Policy())))
+    for namespace in ("", "shop"):
+        (result,) = written(report)[namespace]["results"]
+        (finding,) = (f for j in report.objects if j.ref.namespace == namespace for f in j.findings)
+        assert result["properties"]["command"] == finding.violation.command
+        assert result["properties"]["command"].startswith("kubectl ")

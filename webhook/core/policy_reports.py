@@ -27,9 +27,13 @@ MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 DIGEST: Final = "endpoints-guard.io/digest"
 """An annotation: what the report says, without the time. Equal: there is nothing to write."""
 MOST_RESULTS: Final = 1000
-"""In one report: together they stay below the 1.5 MiB that etcd stores of one object."""
-_LONGEST: Final = 300
-"""Characters of a message."""
+"""In one report."""
+MOST_BYTES: Final = 1_200_000
+"""Of its results: etcd stores no more than 1.5 MiB of one object. The APIs set no limit."""
+_LONGEST: Final = 1000
+"""Characters of a message or a field. A command is never cut."""
+_TIMESTAMP: Final = 60
+"""Bytes that the time adds to a result."""
 _RESULTS: Final = {Action.DENY: "fail", Action.WARN: "warn", Action.AUDIT: "warn"}
 _SEVERITIES: Final = {Action.DENY: "high", Action.WARN: "medium", Action.AUDIT: "low"}
 _API_VERSIONS: Final = {
@@ -99,8 +103,8 @@ def _object(
 ) -> dict[str, Any]:
     found = [(judged, finding) for judged in objects for finding in judged.findings]
     found.sort(key=lambda pair: (-pair[1].action.severity, identity(*pair)))
-    results = list(_results(found, namespace))
-    summary = _summary(objects, found)
+    results = _results(found, namespace)
+    summary = _summary(objects, found, results)
     digest = sha256(json.encode((results, summary))).hexdigest()
     timestamp = {"seconds": seconds, "nanos": 0}
     return {
@@ -117,31 +121,46 @@ def _object(
     }
 
 
-def _summary(objects: Iterable[Judged], found: Sequence[tuple[Judged, Finding]]) -> dict[str, int]:
+def _summary(
+    objects: Iterable[Judged],
+    found: Iterable[tuple[Judged, Finding]],
+    results: Iterable[Mapping[str, Any]],
+) -> dict[str, int]:
     """Every finding counts, listed or not; what passes is an object."""
-    results = [_RESULTS[finding.action] for _, finding in found]
+    outcomes = [_RESULTS[finding.action] for _, finding in found]
     return {
         "pass": sum(judged.verdict is Verdict.ALLOW and not judged.findings for judged in objects),
-        "fail": results.count("fail"),
-        "warn": results.count("warn"),
+        "fail": outcomes.count("fail"),
+        "warn": outcomes.count("warn"),
         "error": 0,
-        "skip": int(len(found) > MOST_RESULTS),
+        "skip": sum(result["result"] == "skip" for result in results),
     }
 
 
-def _results(found: Sequence[tuple[Judged, Finding]], namespace: str) -> Iterator[dict[str, Any]]:
-    listed = found if len(found) <= MOST_RESULTS else found[: MOST_RESULTS - 1]
-    for judged, finding in listed:
-        yield _result(judged, finding, namespace)
-    left = len(found) - len(listed)
-    if left:
-        yield {
-            "source": NAME,
-            "policy": NAME,
-            "result": "skip",
-            "scored": False,
-            "message": f"{left} more findings are not listed here: see `endpoints-guard audit`",
-        }
+def _results(found: Sequence[tuple[Judged, Finding]], namespace: str) -> list[dict[str, Any]]:
+    results = list(_fitting(found, namespace))
+    if len(results) == len(found):
+        return results
+    del results[MOST_RESULTS - 1 :]
+    left = len(found) - len(results)
+    skipped = {
+        "source": NAME,
+        "policy": NAME,
+        "result": "skip",
+        "scored": False,
+        "message": f"{left} more findings are not listed here: see `endpoints-guard audit`",
+    }
+    return [*results, skipped]
+
+
+def _fitting(found: Sequence[tuple[Judged, Finding]], namespace: str) -> Iterator[dict[str, Any]]:
+    room = MOST_BYTES
+    for judged, finding in found[:MOST_RESULTS]:
+        result = _result(judged, finding, namespace)
+        room -= len(json.encode(result)) + _TIMESTAMP
+        if room < 0:
+            return
+        yield result
 
 
 def _result(judged: Judged, finding: Finding, namespace: str) -> dict[str, Any]:
@@ -160,6 +179,8 @@ def _result(judged: Judged, finding: Finding, namespace: str) -> dict[str, Any]:
         "properties": {
             "field": one_line(violation.field, _LONGEST),
             "fingerprint": identity(judged, finding).fingerprint,
+            "remedy": rule.remedy,
+            **({"command": violation.command} if violation.command else {}),
         },
     }
 
