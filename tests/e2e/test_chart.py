@@ -36,8 +36,10 @@ from tests.e2e.cluster import (
     service,
 )
 from tests.e2e.controlplane import ControlPlane
+from tests.e2e.report_crds import OPEN_REPORTS, POLICY_REPORTS
 from tests.e2e.test_certificates import Writer
 from tests.e2e.webhook_process import writer
+from webhook.core.rules import RULES
 from webhook.telemetry.catalogue import AUDIT_METRICS, METRICS
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
@@ -332,6 +334,55 @@ def granted_rights(admin: Api, account: str) -> set[Right]:
     return found
 
 
+NEARLY_NONE = dict.fromkeys(RULES.keys() - {"EG508"}, "off")
+REPORT_GROUPS = {definition["spec"]["group"] for definition in (*OPEN_REPORTS, *POLICY_REPORTS)}
+
+
+@contextmanager
+def served(release: Release, crds: list[Json]) -> Iterator[list[str]]:
+    """One of the report APIs is there for a while; gives its two kinds."""
+    admin, kubectl = release.admin, release.plane.kubectl
+    for definition in crds:
+        admin.create(definition).must()
+    names = [definition["metadata"]["name"] for definition in crds]
+    eventually(lambda: all(kubectl("get", name, check=False).returncode == 0 for name in names))
+    yield [definition["spec"]["names"]["kind"] for definition in crds]
+    for definition in crds:
+        admin.delete("CustomResourceDefinition", "", definition["metadata"]["name"]).must()
+    group = crds[0]["spec"]["group"]
+    eventually(lambda: group not in str(admin.call("GET", "/apis").must()["groups"]))
+
+
+def reports_of_findings(release: Release, name: str, rules: Json) -> None:
+    """Have the audit's CronJob run once."""
+    release.upgrade(
+        {
+            "policy": {"rules": rules},
+            "audit": {
+                "enabled": True,
+                "policyReports": True,
+                "extraArgs": ["--settle=0.5", "--fail-on=never"],
+            },
+        }
+    )
+    namespace = ("--namespace", NAMESPACE)
+    kubectl = release.plane.kubectl
+    kubectl("create", "job", f"--from=cronjob/{AUDIT}", name, *namespace)
+    kubectl("wait", "--for=condition=Complete", f"job/{name}", "--timeout=120s", *namespace)
+    kubectl("delete", "job", name, *namespace)
+
+
+def used_for_reports(event: Json) -> Iterator[Right]:
+    """The rights for report objects that a request has needed."""
+    about = event.get("objectRef", {})
+    if about.get("apiGroup") in REPORT_GROUPS:
+        assert event["responseStatus"]["code"] in {200, 201}
+        yield used_right(event)
+        if event["responseStatus"]["code"] == 201:
+            # An apply of what is not there yet is a patch, and needs the right to create.
+            yield "create", *used_right(event)[1:]
+
+
 @pytest.fixture(scope="class")
 def watched(
     plane: ControlPlane, admin: Api, egress: Egress, tmp_path_factory: pytest.TempPathFactory
@@ -430,6 +481,27 @@ class TestWatched:
         make_it_look_at_everything(watched, "looked-at-again")
         used = set(map(used_right, requests_of(watched.plane, ACCOUNT)))
         assert used == granted_rights(watched.admin, RELEASE)
+
+    def test_the_audit_keeps_report_objects_with_the_rights_that_it_needs_and_no_others(
+        self, watched: Release, summary: list[str]
+    ) -> None:
+        """Whichever of the two APIs the cluster has: written when there is something to report, and
+        removed when there is nothing.
+        """
+        Namespace(watched.admin, "reported").create(endpoints("nobody-s", {"ip": "198.51.100.7"}))
+        used: set[Right] = set()
+        for crds in (OPEN_REPORTS, POLICY_REPORTS):
+            with served(watched, crds) as (kind, cluster_kind):
+                reports_of_findings(watched, "report", rules={})
+                assert watched.admin.items(kind, "reported")
+                assert watched.admin.items(cluster_kind)
+                reports_of_findings(watched, "silence", rules=NEARLY_NONE)
+                assert watched.admin.items(kind) == watched.admin.items(cluster_kind) == []
+                asked = requests_of(watched.plane, f"system:serviceaccount:{NAMESPACE}:{AUDIT}")
+                used |= {right for event in asked for right in used_for_reports(event)}
+                granted = granted_rights(watched.admin, AUDIT)
+        assert used == {right for right in granted if right[1] in REPORT_GROUPS}
+        summary.append(f"chart: of {len(used)} rights for report objects all are used")
 
 
 @pytest.mark.parametrize("major", MAJORS)
