@@ -665,6 +665,14 @@ ADDRESSES = {
     "ff0e::1": False,
     "fd00:ec2::254": False,
     "fd20:ce::254": False,
+    "64:ff9b::a9fe:a9fe": False,
+    "64:ff9b::7f00:1": False,
+    "64:ff9b::c633:6401": True,
+    "2002:a9fe:a9fe::1": False,
+    "2002:7f00:1::1": False,
+    "2002:c633:6401::1": True,
+    "::ffff:0:a9fe:a9fe": False,
+    "::7f00:1": False,
     "::ffff:198.51.100.1": False,
     "198.051.100.001": False,
 }
@@ -691,6 +699,17 @@ def test_the_fallback_refuses_what_api_validation_does_not(fallback: Namespace) 
         if not fine and "endpoints-guard:" in answer.message:
             own.add(address)
     assert {"100.100.100.200", "168.63.129.16", "255.255.255.255", "240.0.0.1"} <= own
+
+
+def test_the_fallback_bears_as_many_addresses_as_controllers_put_into_one_object(
+    fallback: Namespace,
+) -> None:
+    """An expression that costs too much is an error, and with it a refusal."""
+    ips = [f"198.18.{number // 250}.{number % 250}" for number in range(1000)]
+    many = endpoints("a", *({"ip": ip} for ip in ips))
+    by_slice = {**slice_of(), "endpoints": [{"addresses": [ip]} for ip in ips]}
+    for given in (many, by_slice):
+        fallback.api.create(fallback.placed(given), dry_run=True).must()
 
 
 def test_the_fallback_refuses_names_foreign_references_and_the_webhooks_own_endpoints(
