@@ -198,6 +198,7 @@ OPTIONAL: dict[str, dict[str, Any]] = {
     "no user": {"userInfo": None},
     "a user without groups": {"userInfo": {"username": "alice"}},
     "groups that are null": {"userInfo": {"username": "alice", "groups": None}},
+    "extra facts that are none": {"userInfo": {"username": "alice", "extra": {"k": None}}},
     "no dryRun": {"dryRun": None},
     "dryRun that is null": {"dryRun": NULL},
     "no options": {"options": None},

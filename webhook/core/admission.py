@@ -65,7 +65,8 @@ class _Kind(Struct, frozen=True, gc=False):
 class _UserInfo(Struct, frozen=True, gc=False):
     username: str = ""
     groups: tuple[str, ...] | None = None
-    extra: dict[str, tuple[str, ...]] | None = None
+    extra: dict[str, tuple[str, ...] | None] | None = None
+    """An empty list is a null: an authenticator may have given one."""
 
 
 class _Request(Struct, frozen=True, gc=False, rename=api_name):
@@ -117,7 +118,7 @@ def _admission_request(wire: _Request) -> AdmissionRequest:
         operation=wire.operation,
         username=wire.user_info.username,
         groups=wire.user_info.groups or (),
-        extra=wire.user_info.extra or {},
+        extra={key: values or () for key, values in (wire.user_info.extra or {}).items()},
         dry_run=bool(wire.dry_run),
         new=new,
         old=old,
