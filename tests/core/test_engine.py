@@ -311,6 +311,28 @@ def test_what_is_left_out_can_be_overridden_as_well() -> None:
     assert (noted.more(Action.DENY), noted.more(Action.AUDIT)) == (0, 2500 - MOST_OF_A_RULE)
 
 
+LONG = "n" * 500_000
+LONG_TEXTS: dict[str, Json] = {
+    "a namespace": {"kind": "Pod", "name": "x", "namespace": LONG},
+    "a name": {"kind": "Pod", "name": LONG},
+    "a kind": {"kind": LONG, "name": "x"},
+}
+
+
+@pytest.mark.parametrize("ref", LONG_TEXTS.values(), ids=LONG_TEXTS)
+def test_a_long_text_is_not_kept_for_each_address_that_it_is_said_of(ref: Json) -> None:
+    """Nobody else limits what a targetRef says."""
+    asked = request(endpoint_slice(external_endpoint(*["10.0.0.1"] * 100, targetRef=ref)))
+    tracemalloc.start()
+    try:
+        decision = decide(asked, state(*CLUSTER), POLICY)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert decision.total >= 100
+    assert held < 4 * 2**20
+
+
 def test_a_huge_write_is_judged_in_little_memory() -> None:
     """Every address breaks rules, and each is that of a hundred Pods on their node's network."""
     agents = [

@@ -190,4 +190,4 @@ def _finding(
 ) -> Finding:
     if (old or violation.mild) and action is Action.DENY:
         action = Action.WARN
-    return Finding(rule, action, violation, old, listed, ports)
+    return Finding(rule, action, violation.shortened(), old, listed, ports)

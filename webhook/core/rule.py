@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from webhook.core.objects import ListedAddress
 
@@ -28,6 +28,8 @@ class Action(StrEnum):
         return _SEVERITY[self]
 
 
+_LONGEST_TEXT: Final = 4096
+"""Of a message; names of objects have 253 characters at the most."""
 _SEVERITY: Final = {Action.OFF: 0, Action.AUDIT: 1, Action.WARN: 2, Action.DENY: 3}
 
 
@@ -67,6 +69,17 @@ class Violation(Struct, frozen=True, gc=False):
     """What it is about, wherever that stands in its object: what tells it from others of the same
     rule in a baseline. Empty where the address, the port or the field says it already.
     """
+
+    def shortened(self) -> "Violation":
+        """The same, in no more words than anybody reads.
+
+        A targetRef may hold megabytes, and each of a hundred addresses repeats them.
+        """
+        message, detail, private = self.message, self.detail, self.private
+        if len(message) + len(detail) + len(private) <= _LONGEST_TEXT:
+            return self
+        cut = slice(_LONGEST_TEXT)
+        return structs.replace(self, message=message[cut], detail=detail[cut], private=private[cut])
 
 
 class Facet(StrEnum):
