@@ -34,6 +34,7 @@ from webhook.core.objects import (
     Service,
     convert,
 )
+from webhook.core.objects.decoding import MOST_ENTRIES, MOST_LABELS
 from webhook.core.objects.node import WireNode
 from webhook.core.objects.pod import WirePod, named_ports, resolve_port
 from webhook.core.objects.service import WireService
@@ -136,7 +137,29 @@ def test_headless_is_no_address() -> None:
     assert a_service(clusterIP="None", clusterIPs=["None"]).cluster_ips == ()
 
 
+TOO_MANY = MOST_LABELS + 1
+
+
+def test_of_a_service_no_more_is_kept_than_anybody_needs() -> None:
+    ports = [service_port(number, name=f"p{number}") for number in range(1, 5000)]
+    public = [f"198.18.{number // 250}.{number % 250}" for number in range(5000)]
+    made = a_service(
+        ports=ports, externalIPs=public, selector={f"k{number}": "" for number in range(TOO_MANY)}
+    )
+    assert (len(made.ports), len(made.public_ips)) == (MOST_ENTRIES, MOST_ENTRIES)
+    assert made.has_selector
+    assert not made.selects({f"k{number}": "" for number in range(TOO_MANY)})
+
+
 # --- Pods
+
+
+def test_of_a_pod_no_more_is_kept_than_anybody_needs() -> None:
+    many = [container_port(number, f"p{number}") for number in range(1, 5000)]
+    labels = {f"k{number}": "" for number in range(TOO_MANY)}
+    made = a_pod(labels=labels, containers=[container(*many)])
+    assert (len(made.ports), made.labels) == (MOST_ENTRIES, {})
+    assert made.ips == ("10.0.0.1",)
 
 
 def a_pod(**fields: Any) -> Pod:

@@ -41,6 +41,14 @@ def api_name(field: str) -> str:
     return first + "".join(_ACRONYMS.get(word) or word.capitalize() for word in rest)
 
 
+MOST_LABELS: Final = 256
+MOST_ENTRIES: Final = 1024
+"""More labels, or ports or external addresses, are kept of no Pod or Service. Nobody needs as many,
+but a hundred objects as large as the API server stores them would fill the memory of a replica. A
+Pod with more labels is taken for one that no Service selects: the strict side.
+"""
+
+
 class ObjectRef(Struct, frozen=True, gc=False, order=True):
     """How everything names a Kubernetes object."""
 

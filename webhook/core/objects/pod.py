@@ -8,7 +8,13 @@ from typing import Final
 from msgspec import Struct
 
 from webhook.core.addresses import parse
-from webhook.core.objects.decoding import NO_METADATA, Metadata, api_name
+from webhook.core.objects.decoding import (
+    MOST_ENTRIES,
+    MOST_LABELS,
+    NO_METADATA,
+    Metadata,
+    api_name,
+)
 
 TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
@@ -123,7 +129,7 @@ class WirePod(Struct, frozen=True, omit_defaults=True, gc=False):
             uid=metadata.uid,
             node_name=intern(spec.node_name),
             ips=_ips(status),
-            labels=_shared_labels(tuple((metadata.labels or {}).items())),
+            labels=_labels(metadata),
             ready=_ready(status),
             terminal=status.phase in TERMINAL_PHASES,
             deleting=metadata.deletion_timestamp is not None,
@@ -138,6 +144,11 @@ _SHARED: Final = 4096
 """Recent values that are looked through for an equal one. A list comes in the order of the names,
 so the Pods of one owner come one after the other.
 """
+
+
+def _labels(metadata: Metadata) -> Mapping[str, str]:
+    labels = metadata.labels or {}
+    return _shared_labels(tuple(labels.items()) if len(labels) <= MOST_LABELS else ())
 
 
 @lru_cache(maxsize=_SHARED)
@@ -167,4 +178,5 @@ def _ready(status: _Status) -> bool:
 def _ports(spec: _Spec) -> tuple[ContainerPort, ...]:
     sidecars = (c for c in spec.init_containers or () if c.restart_policy == "Always")
     containers = (*(spec.containers or ()), *sidecars)
-    return _shared_ports(tuple([port for c in containers for port in c.ports or () if port.name]))
+    named = [port for c in containers for port in c.ports or () if port.name]
+    return _shared_ports(tuple(named[:MOST_ENTRIES]))

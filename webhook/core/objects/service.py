@@ -1,11 +1,22 @@
 """Services: what decides which Pods and ports belong to them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
 
 from msgspec import Struct
 
 from webhook.core.addresses import parse
-from webhook.core.objects.decoding import NO_METADATA, Metadata, api_name
+from webhook.core.objects.decoding import (
+    MOST_ENTRIES,
+    MOST_LABELS,
+    NO_METADATA,
+    Metadata,
+    api_name,
+)
+
+_OF_NO_POD: Final = MappingProxyType({"": ""})
+"""A selector with a key that no label has."""
 
 
 class ServicePort(Struct, frozen=True, gc=False, kw_only=True):
@@ -97,8 +108,8 @@ class WireService(Struct, frozen=True, omit_defaults=True, gc=False):
             name=self.metadata.name,
             uid=self.metadata.uid,
             type=spec.type,
-            selector=spec.selector or None,
-            ports=tuple(map(_port, spec.ports or ())),
+            selector=_selector(spec),
+            ports=tuple(map(_port, (spec.ports or ())[:MOST_ENTRIES])),
             cluster_ips=cluster_ips,
             public_ips=self._public_ips(),
             families=spec.ip_families or tuple(parse(ip).family for ip in cluster_ips),
@@ -107,7 +118,14 @@ class WireService(Struct, frozen=True, omit_defaults=True, gc=False):
 
     def _public_ips(self) -> tuple[str, ...]:
         ingress = self.status.load_balancer.ingress or ()
-        return _addresses((*(self.spec.external_ips or ()), *(point.ip for point in ingress)))
+        given = (self.spec.external_ips or ())[:MOST_ENTRIES]
+        return _addresses((*given, *(point.ip for point in ingress)))
+
+
+def _selector(spec: _Spec) -> Mapping[str, str] | None:
+    if len(spec.selector or ()) > MOST_LABELS:
+        return _OF_NO_POD
+    return spec.selector or None
 
 
 def _port(wire: _WirePort) -> ServicePort:
