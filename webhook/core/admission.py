@@ -118,11 +118,15 @@ def _admission_request(wire: _Request) -> AdmissionRequest:
         operation=wire.operation,
         username=wire.user_info.username,
         groups=wire.user_info.groups or (),
-        extra={key: values or () for key, values in (wire.user_info.extra or {}).items()},
+        extra=_without_nulls(wire.user_info.extra) if wire.user_info.extra else {},
         dry_run=bool(wire.dry_run),
         new=new,
         old=old,
     )
+
+
+def _without_nulls(extra: Mapping[str, tuple[str, ...] | None]) -> dict[str, tuple[str, ...]]:
+    return {key: values or () for key, values in extra.items()}
 
 
 def _subject(wire: _Request, raw: Raw, field: str) -> Endpoints | EndpointSlice:

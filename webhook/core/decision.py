@@ -93,6 +93,8 @@ class Decision(Struct, frozen=True, gc=False):
 
     def more(self, action: Action) -> int:
         """How many findings with this action are left out."""
+        if not self.left_out:
+            return 0
         return sum(count for (_, its), count in self.left_out.items() if its is action)
 
     @property
@@ -122,14 +124,16 @@ class Indeterminate(Struct, frozen=True, gc=False):
 def judged(found: Iterable[Finding]) -> Decision:
     """The decision that comes of these findings, without keeping more of them than it holds."""
     kept: dict[tuple[int, str], list[Finding]] = {}
-    left_out: Counter[tuple[str, Action]] = Counter()
+    left_out: dict[tuple[str, Action], int] = {}
     for finding in found:
         code, action = finding.rule.code, finding.action
         alike = kept.setdefault((-action.severity, code), [])
         if len(alike) < MOST_OF_A_RULE:
             alike.append(finding)
         else:
-            left_out[code, action] += 1
+            left_out[code, action] = left_out.get((code, action), 0) + 1
+    if not kept:
+        return Decision(Reason.JUDGED)
     gravest_first = tuple([finding for key in sorted(kept) for finding in kept[key]])
     return Decision(Reason.JUDGED, gravest_first, left_out)
 

@@ -14,7 +14,9 @@ from webhook.core.rule import Action, Example, Ownership, Rule, Violation
 def check(case: AddressCase) -> Violation | None:
     for ip in case.listed.address.reaches:
         holders = case.object.inventory.live_pods_at(ip)
-        stranger = case.object.holders.stranger_among(ip, holders) if holders else None
+        if not holders or holders == case.own_pods:
+            continue
+        stranger = case.object.holders.stranger_among(ip, holders)
         if stranger is not None:
             return case.violation(
                 f"{case.text} belongs to a Pod of another namespace",
