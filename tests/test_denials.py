@@ -103,6 +103,9 @@ def asked(write: Json, old: Json | None) -> AdmissionRequest:
 MANY = 1000
 PODS = [pod(f"web-{n}", ip=f"10.1.{n // 250}.{n % 250 + 1}") for n in range(MANY)]
 RIVAL = pod("vault-0", namespace="rival", ip="10.0.7.8")
+ON_NODE = [
+    pod(f"agent-{n}", namespace="rival", ip="192.168.0.1", hostNetwork=True) for n in range(20)
+]
 MANUAL = manual_service()
 IMPOSTOR = address(PODS[-1], ip="10.0.7.8")
 GET_SERVICE = f"get {SHOP}/services/web"
@@ -151,6 +154,12 @@ CHEAP: dict[str, tuple[Json, Sequence[Json], Policy, list[str]]] = {
         (MANUAL, RIVAL, *PODS),
         Policy(),
         [GET_SERVICE, "get /api/v1/namespaces/rival/pods/vault-0"],
+    ),
+    "a node, on whose network are many Pods": (
+        endpoints(subset(external("192.168.0.1"))),
+        (MANUAL, node(), *ON_NODE),
+        Policy(),
+        [GET_SERVICE, "get /api/v1/nodes/node-1"],
     ),
     "a thousand that nobody holds": (
         endpoints(subset(*(external(each["status"]["podIP"]) for each in PODS))),
@@ -246,6 +255,15 @@ def dual_stack(cluster: Sequence[Json]) -> bool:
     """Whether the cache has heard of Pods with a second address of either family."""
     families = {":" in ip for each in cluster for ip in pod_ips(each)[1:]}
     return len(families) == 2
+
+
+def test_pods_on_the_network_of_a_node_are_looked_at_once_the_node_is_gone() -> None:
+    before = (MANUAL, node(), *ON_NODE)
+    live = cluster_of(before, (MANUAL, ON_NODE[0]))
+    decision = live.decide(request(endpoints(subset(external("192.168.0.1")))))
+    assert isinstance(decision, Decision)
+    denied = {f.rule.code for f in decision.findings if f.action is Action.DENY}
+    assert denied == {"EG501"}
 
 
 def test_a_thousand_new_pods_may_be_listed_at_once() -> None:

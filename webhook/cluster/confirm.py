@@ -124,15 +124,19 @@ class _Reading:
                     yield pod.name
 
     def _owners(self) -> Iterator[_Key]:
-        """Everything outside the namespace's own Pods that is said to own an address."""
+        """Everything outside the namespace's own Pods that is said to own an address.
+
+        A Pod on the network of a Node has its address: if it still is the Node's, that is enough.
+        """
         for ip in self._ips:
-            for pod in self._known.live_pods_at(ip):
-                if pod.namespace != self._namespace:
-                    yield POD, pod.namespace, pod.name
             for node in self._known.nodes_at(ip):
                 yield NODE, "", node.name
             for service in self._known.services_at(ip):
                 yield SERVICE, service.namespace, service.name
+            for pod in self._known.live_pods_at(ip):
+                of_node = pod.host_network and self._fresh.nodes_at(ip)
+                if pod.namespace != self._namespace and not of_node:
+                    yield POD, pod.namespace, pod.name
 
     def _read_api_servers(self) -> None:
         """The addresses of the API servers, if one of them is in question."""
@@ -148,11 +152,16 @@ class _Reading:
             self._fresh.apply(API_SERVER_SLICES.kind, each)
 
     def _read_each(self, keys: Iterable[_Key]) -> None:
-        for count, (kind, namespace, name) in enumerate(dict.fromkeys(keys)):
-            if count == READS:
+        """One after the other: what comes next may depend on what was read."""
+        read: set[_Key] = set()
+        for key in keys:
+            if key in read:
+                continue
+            if len(read) == READS:
                 self._complete = False
                 return
-            self._get(kind, namespace, name)
+            read.add(key)
+            self._get(*key)
 
     def _get(self, kind: Resource[Any], namespace: str, name: str) -> object | None:
         if not 0 < len(name) <= _LONGEST_NAME:
