@@ -11,6 +11,7 @@ from tests.builders import (
     NAMESPACE,
     POLICY,
     Json,
+    endpoint,
     endpoint_slice,
     endpoints,
     external,
@@ -90,6 +91,20 @@ def test_who_reads_an_audit_is_told_whose_pod_it_is() -> None:
     (finding,) = judged.findings
     assert finding.violation.detail == "Pod rival/vault-0 holds 10.0.7.8"
     assert finding.violation.private == ""
+
+
+def test_what_the_namespace_itself_shows_is_told_once() -> None:
+    thief = pod("thief-0", ip="10.0.7.8", labels={"app": "thief"})
+    slice_ = endpoint_slice(endpoint(thief), name="web-2")
+    told = [
+        finding.violation.detail
+        for cluster in ((service(), thief, slice_), (service(), thief, FOREIGN, slice_))
+        for judged in audited(*cluster)
+        for finding in judged.findings
+        if finding.rule.code == "EG201"
+    ]
+    said = "Pod thief-0 holds it, but its labels do not match the selector"
+    assert told == [said, f"{said}; held by Pod rival/vault-0"]
 
 
 def test_only_some_namespaces_or_rules_when_asked() -> None:

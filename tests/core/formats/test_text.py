@@ -1,8 +1,19 @@
 """The text for people, of `check` and of `audit`."""
 
 import pytest
+from msgspec.structs import replace
 
-from tests.core.formats.samples import CHECK, EMPTY, FIELD, REPORT, UNREAD, finding, judged
+from tests.core.formats.samples import (
+    AUDIT,
+    CHECK,
+    EMPTY,
+    FIELD,
+    NOTED,
+    REPORT,
+    UNREAD,
+    finding,
+    judged,
+)
 from webhook.core.decision import Verdict
 from webhook.core.formats.text import render
 from webhook.core.report import Report, Unread
@@ -51,6 +62,14 @@ def test_a_command_stands_on_a_line_of_its_own_to_be_copied() -> None:
         objects=(judged("b", Verdict.ALLOW, finding("EG604", Action.AUDIT, violation)),)
     )
     assert "Bob may write (a detail)\n             $ kubectl delete it\n" in render(report, CHECK)
+
+
+def test_an_audit_says_whose_a_slice_is() -> None:
+    noted = judged("web-x7k2p", Verdict.ALLOW, NOTED, kind="EndpointSlice")
+    slices = (replace(noted, service_name="web"), noted)
+    text = render(Report(objects=slices), AUDIT)
+    assert "  EndpointSlice web-x7k2p of Service web\n" in text
+    assert "  EndpointSlice web-x7k2p\n" in text
 
 
 HOSTILE = {

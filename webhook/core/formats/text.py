@@ -20,6 +20,7 @@ from webhook.core.formats.overview import (
     tally,
 )
 from webhook.core.formats.wording import called, counted, left_out, problem, statement
+from webhook.core.objects import EndpointSlice
 from webhook.core.report import Judged, Report
 from webhook.core.rule import Action
 from webhook.core.text import one_line
@@ -87,8 +88,14 @@ def _heading(group: Group) -> str:
 def _object(judged: Judged, about: About) -> Iterator[Line]:
     ref, origin = judged.ref, judged.origin
     place = f" ({origin.file}:{origin.line})" if origin else ""
-    yield _line(f"  {ref.kind} {ref.name}{place}")
+    yield _line(f"  {ref.kind} {ref.name}{_owner(judged)}{place}")
     yield from _findings(judged.findings, about, "    ")
+
+
+def _owner(judged: Judged) -> str:
+    """Names of slices say little: the control plane makes them up."""
+    slice_of = judged.ref.kind == EndpointSlice.kind and judged.service_name
+    return f" of Service {judged.service_name}" if slice_of else ""
 
 
 def _findings(findings: Iterable[Finding], about: About, indent: str) -> Iterator[Line]:

@@ -43,10 +43,12 @@ def _what_the_namespace_shows(case: AddressCase) -> str:
 
 
 def _who_holds_it(case: AddressCase) -> str:
+    """Elsewhere; what the namespace's own Pods hold is no secret, and said already."""
     pods = case.object.inventory.live_pods_at(case.listed.address.value)
-    named = [f"Pod {pod.namespace}/{pod.name}" for pod in pods[:_NAMED]]
-    more = [f"{len(pods) - _NAMED} more"] if pods[_NAMED:] else []
-    return ", ".join(named + more)
+    others = [pod for pod in pods if pod.namespace != case.object.namespace]
+    named = [f"Pod {pod.namespace}/{pod.name}" for pod in others[:_NAMED]]
+    more = [f"{len(others) - _NAMED} more"] if others[_NAMED:] else []
+    return f"held by {', '.join(named + more)}" if others else ""
 
 
 RULE = Rule(
