@@ -146,7 +146,7 @@ def test_the_totals_are_those_of_the_report(show: Show) -> None:
         " [each.querySelector('dt').textContent, each.querySelector('dd').textContent]))"
     )
     assert totals == {
-        "objects denied": "1",
+        "objects would be denied": "1",
         "objects warned about": "1",
         "objects allowed": "3",
         "findings": "5",

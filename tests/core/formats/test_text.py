@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from tests.core.formats.samples import (
     AUDIT,
     CHECK,
+    DENIED,
     EMPTY,
     FIELD,
     NOTED,
@@ -70,6 +71,12 @@ def test_an_audit_says_whose_a_slice_is() -> None:
     text = render(Report(objects=slices), AUDIT)
     assert "  EndpointSlice web-x7k2p of Service web\n" in text
     assert "  EndpointSlice web-x7k2p\n" in text
+
+
+def test_what_is_stored_was_not_denied_but_would_be() -> None:
+    denied = Report(objects=(judged("web", Verdict.DENY, DENIED),))
+    assert render(denied, AUDIT).endswith("1 object: 1 would be denied, 0 warned, 0 allowed\n")
+    assert render(denied, CHECK).endswith("1 object: 1 denied, 0 warned, 0 allowed\n")
 
 
 HOSTILE = {

@@ -19,6 +19,11 @@ class About(Struct, frozen=True, kw_only=True):
     fail_on: Action | None = Action.DENY
     """The mildest action that fails the run; None when nothing does."""
 
+    @property
+    def denied(self) -> str:
+        """What became of an object that must not be: what is stored was not denied."""
+        return "would be denied" if self.command == "audit" else "denied"
+
     def fails(self, action: Action) -> bool:
         """Whether a finding of this action fails the run."""
         return self.fail_on is not None and action.severity >= self.fail_on.severity

@@ -18,7 +18,7 @@ from webhook.core.formats.html_charts import NAMESPACE_COLUMN, RULE_COLUMN, char
 from webhook.core.formats.html_script import SCRIPT
 from webhook.core.formats.html_style import STYLE
 from webhook.core.formats.overview import ACTIONS, by_rule, every_finding, worst_first
-from webhook.core.formats.wording import counted, help_page, left_out, problem, shown
+from webhook.core.formats.wording import counted, help_page, left_out, of_service, problem, shown
 from webhook.core.report import Judged, Report
 from webhook.core.rule import Rule
 
@@ -41,7 +41,7 @@ def render(report: Report, about: About) -> str:
         _header(report, about),
         ("<main>",),
         _unread(report),
-        _numbers(report),
+        _numbers(report, about),
         charts(report),
         _findings(report),
         _rules(report),
@@ -64,18 +64,18 @@ def _head(report: Report, about: About) -> Iterator[str]:
     yield f'<meta http-equiv="Content-Security-Policy" content="{escape(POLICY)}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield '<meta name="referrer" content="no-referrer">'
-    yield f"<title>Endpoints {about.command}: {_sentence(report)}</title>"
+    yield f"<title>Endpoints {about.command}: {_sentence(report, about)}</title>"
     yield f"<style>{STYLE}</style>"
     yield "</head>"
     yield "<body>"
 
 
-def _sentence(report: Report) -> str:
+def _sentence(report: Report, about: About) -> str:
     objects = counted(len(report.objects), "object")
     if not any(True for _ in every_finding(report)):
         return f"nothing found in {objects}"
     denied, warned = report.count(Verdict.DENY), report.count(Verdict.WARN)
-    return f"{denied:,} denied and {warned:,} warned of {objects}"
+    return f"{denied:,} {about.denied} and {warned:,} warned of {objects}"
 
 
 def _header(report: Report, about: About) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _header(report: Report, about: About) -> Iterator[str]:
     yield '<a class="skip" href="#findings">Skip to the findings</a>'
     yield "<header>"
     yield f"<h1>Endpoints {about.command}</h1>"
-    sentence = _sentence(report)
+    sentence = _sentence(report, about)
     yield f'<p class="lead">{sentence[0].upper()}{sentence[1:]}.</p>'
     yield f'<p class="soft">{" · ".join(filter(None, facts))}</p>'
     yield "</header>"
@@ -105,9 +105,9 @@ def _unread(report: Report) -> Iterator[str]:
     yield "</ul></section>"
 
 
-def _numbers(report: Report) -> Iterator[str]:
+def _numbers(report: Report, about: About) -> Iterator[str]:
     numbers = [
-        (report.count(Verdict.DENY), "objects denied", "deny"),
+        (report.count(Verdict.DENY), f"objects {about.denied}", "deny"),
         (report.count(Verdict.WARN), "objects warned about", "warn"),
         (report.count(Verdict.ALLOW), "objects allowed", "allow"),
         (sum(1 for _ in every_finding(report)), "findings", ""),
@@ -159,6 +159,7 @@ def _form() -> Iterator[str]:
 
 def _row(judged: Judged, finding: Finding) -> str:
     rule, violation, ref, origin = finding.rule, finding.violation, judged.ref, judged.origin
+    kind = f"{ref.kind}{of_service(judged)}"
     detail = f'<span class="detail">{_text(violation.detail)}</span>' if violation.detail else ""
     command = (
         f'<code class="command">{_text(violation.command)}</code>' if violation.command else ""
@@ -170,7 +171,7 @@ def _row(judged: Judged, finding: Finding) -> str:
         f'<td><a class="code" href="#{rule.code}">{rule.code}</a> '
         f'<span class="slug">{rule.slug}</span></td>'
         f"<td>{_text(where(judged.cluster, ref.namespace))}</td>"
-        f'<td>{_text(ref.name)} <span class="kind">{_text(ref.kind)}</span></td>'
+        f'<td>{_text(ref.name)} <span class="kind">{_text(kind)}</span></td>'
         f'<td><span class="message">{_text(violation.message)}</span> {detail} '
         f'<code class="field">{_text(violation.field)}</code> {command} {file}</td></tr>'
     )

@@ -15,6 +15,7 @@ from webhook.core.formats.wording import (
     counted,
     help_page,
     left_out,
+    of_service,
     problem,
     shown,
     statement,
@@ -36,17 +37,17 @@ def render(report: Report, about: About) -> str:
 def _lines(report: Report, about: About) -> Iterator[str]:
     yield f"## endpoints-guard {about.command}"
     yield ""
-    yield _totals(report)
+    yield _totals(report, about)
     yield from _rules(report)
     for group in by_namespace(report):
         yield from _namespace(group)
     yield from _unread(report)
 
 
-def _totals(report: Report) -> str:
+def _totals(report: Report, about: About) -> str:
     denied, warned = report.count(Verdict.DENY), report.count(Verdict.WARN)
     hidden = f", {report.hidden:,} known findings hidden" if report.hidden else ""
-    said = f"{denied:,} denied, {warned:,} warned{hidden}"
+    said = f"{denied:,} {about.denied}, {warned:,} warned{hidden}"
     if any(judged.findings for judged in report.objects) or report.unreadable or report.unjudged:
         return f"{counted(len(report.objects), 'object')}: {said}."
     return f"✅ Nothing found in {counted(len(report.objects), 'object')}{hidden}."
@@ -82,7 +83,7 @@ def _row(judged: Judged, finding: Finding) -> str:
     cells = (
         _MARKS[finding.action],
         _link(finding.rule),
-        f"{ref.kind} {_text(ref.name)}{place}",
+        f"{ref.kind} {_text(ref.name + of_service(judged))}{place}",
         _text(field),
         _text(statement(finding)) + _command(finding.violation.command),
     )

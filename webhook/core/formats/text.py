@@ -19,8 +19,7 @@ from webhook.core.formats.overview import (
     every_finding,
     tally,
 )
-from webhook.core.formats.wording import called, counted, left_out, problem, statement
-from webhook.core.objects import EndpointSlice
+from webhook.core.formats.wording import called, counted, left_out, of_service, problem, statement
 from webhook.core.report import Judged, Report
 from webhook.core.rule import Action
 from webhook.core.text import one_line
@@ -67,7 +66,7 @@ def _checked(report: Report, about: About) -> Iterator[Line]:
         yield Span(f"{judged.verdict:<5}", judged.verdict), Span(f"  {called(judged.ref)}")
         yield from _findings(judged.findings, about, "       ")
     yield from _errors(report)
-    yield _line(_totals(report))
+    yield _line(_totals(report, about))
 
 
 def _audited(report: Report, about: About) -> Iterator[Line]:
@@ -77,7 +76,7 @@ def _audited(report: Report, about: About) -> Iterator[Line]:
             yield from _object(judged, about)
         yield ()
     yield from _errors(report)
-    yield from _summary(report)
+    yield from _summary(report, about)
 
 
 def _heading(group: Group) -> str:
@@ -88,14 +87,8 @@ def _heading(group: Group) -> str:
 def _object(judged: Judged, about: About) -> Iterator[Line]:
     ref, origin = judged.ref, judged.origin
     place = f" ({origin.file}:{origin.line})" if origin else ""
-    yield _line(f"  {ref.kind} {ref.name}{_owner(judged)}{place}")
+    yield _line(f"  {ref.kind} {ref.name}{of_service(judged)}{place}")
     yield from _findings(judged.findings, about, "    ")
-
-
-def _owner(judged: Judged) -> str:
-    """Names of slices say little: the control plane makes them up."""
-    slice_of = judged.ref.kind == EndpointSlice.kind and judged.service_name
-    return f" of Service {judged.service_name}" if slice_of else ""
 
 
 def _findings(findings: Iterable[Finding], about: About, indent: str) -> Iterator[Line]:
@@ -121,7 +114,7 @@ def _errors(report: Report) -> Iterator[Line]:
         yield Span("unread", "error"), Span(f" {left_out(part)}, not judged: {part.reason}")
 
 
-def _summary(report: Report) -> Iterator[Line]:
+def _summary(report: Report, about: About) -> Iterator[Line]:
     rules = by_rule(report)
     width = max((len(rule.slug) for rule, _ in rules), default=0)
     for rule, counts in rules:
@@ -133,14 +126,14 @@ def _summary(report: Report) -> Iterator[Line]:
     counts = tally(every_finding(report))
     said = ", ".join(f"{counts.of(action):,} {action}" for action in ACTIONS)
     yield _line(f"{counted(counts.total, 'finding')}: {said}")
-    yield _line(_totals(report))
+    yield _line(_totals(report, about))
 
 
-def _totals(report: Report) -> str:
+def _totals(report: Report, about: About) -> str:
     counts = ", ".join(
         f"{report.count(verdict):,} {word}"
         for verdict, word in (
-            (Verdict.DENY, "denied"),
+            (Verdict.DENY, about.denied),
             (Verdict.WARN, "warned"),
             (Verdict.ALLOW, "allowed"),
         )

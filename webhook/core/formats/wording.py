@@ -3,8 +3,8 @@
 from typing import Final
 
 from webhook.core.decision import Finding
-from webhook.core.objects import ObjectRef
-from webhook.core.report import Unjudged, Unread
+from webhook.core.objects import EndpointSlice, ObjectRef
+from webhook.core.report import Judged, Unjudged, Unread
 from webhook.core.rule import Rule
 from webhook.core.text import one_line
 
@@ -31,6 +31,12 @@ def shown(text: str) -> str:
 def called(ref: ObjectRef) -> str:
     """An object as kubectl would call it: `Endpoints shop/web`, `ClusterRoleBinding editors`."""
     return f"{ref.kind} " + "/".join(filter(None, (ref.namespace, ref.name)))
+
+
+def of_service(judged: Judged) -> str:
+    """Whose a slice is, to be put behind its name, which the control plane makes up."""
+    slice_of = judged.ref.kind == EndpointSlice.kind and judged.service_name
+    return f" of Service {judged.service_name}" if slice_of else ""
 
 
 def statement(finding: Finding) -> str:
