@@ -64,7 +64,7 @@ $(SCHEMAS): $(READY) requirements/chart.txt
 reports: $(READERS)  ## the HTML report in a real Chromium, SARIF and JUnit against their published schemas
 	$(BIN)/python -m pytest tests/reports
 
-screenshots: $(READERS)  ## take the pictures of the HTML report in docs/images anew
+screenshots: $(READERS)  ## the pictures in docs/images, of an audit after the attack of make e2e
 	$(BIN)/python -m tests.reports.screenshots
 
 $(READERS): $(READY) requirements/reports.txt

@@ -2,7 +2,7 @@
 
     python -m tests.reports.attacked > cluster.yaml
 
-The pictures of the HTML page in docs/images are made from its audit.
+What the HTML page is tried with.
 """
 
 from collections.abc import Iterator
