@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.strategies import law
-from webhook.core.addresses import Address, parse
+from webhook.core.addresses import Address, canonical, parse
 
 NO_ADDRESS = "it is not an IP address"
 
@@ -249,6 +249,12 @@ def test_the_canonical_text_of_an_address_reads_as_itself(text: str) -> None:
     again = parse(value)
     assert value
     assert (again.value, again.ambiguity) == (value, "")
+
+
+@law
+@given(near_addresses | st.text())
+def test_the_canonical_text_can_be_had_alone(text: str) -> None:
+    assert canonical(text) == parse(text).value
 
 
 @law

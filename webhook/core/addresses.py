@@ -110,6 +110,11 @@ def parse(text: str) -> Address:
     return _parse(text) if len(text) <= _LONGEST_KEPT else _parse_unusual(text)
 
 
+def canonical(text: str) -> str:
+    """The `value` of an address, without the rest of it: for who reads 150,000 of them once."""
+    return text if _PLAIN_IPV4.fullmatch(text) else parse(text).value
+
+
 @lru_cache(maxsize=16384)
 def _parse(text: str) -> Address:
     plain = _PLAIN_IPV4.fullmatch(text)

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.core.addresses import parse
+from webhook.core.addresses import canonical
 from webhook.core.objects.decoding import (
     MOST_ENTRIES,
     MOST_LABELS,
@@ -164,15 +164,17 @@ def _shared_ports(ports: tuple[ContainerPort, ...]) -> tuple[ContainerPort, ...]
 
 def _ips(status: _Status) -> tuple[str, ...]:
     """podIPs, unless podIP contradicts them: then podIP alone (core/v1 conversion)."""
-    listed = tuple(entry.ip for entry in status.pod_ips or ())
+    listed = tuple([entry.ip for entry in status.pod_ips or ()])
     if status.pod_ip and listed[:1] != (status.pod_ip,):
         listed = (status.pod_ip,)
-    return tuple(filter(None, (parse(text).value for text in listed)))
+    return tuple([value for value in map(canonical, listed) if value])
 
 
 def _ready(status: _Status) -> bool:
-    first = next((entry for entry in status.conditions or () if entry.type == "Ready"), None)
-    return first is not None and first.status == "True"
+    for entry in status.conditions or ():
+        if entry.type == "Ready":
+            return entry.status == "True"
+    return False
 
 
 def _ports(spec: _Spec) -> tuple[ContainerPort, ...]:
