@@ -1,5 +1,7 @@
 """`serve` and `certs` with what they cannot use: exit 2, and a message that names it."""
 
+import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -100,6 +102,27 @@ def test_serve_does_not_begin_with_what_it_cannot_use(
     assert done.returncode == 2, done.stderr
     assert named in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [(("serve", *FILES, "--state", "pipe"), 0), (("check", "-f", "pipe"), 128 + signal.SIGTERM)],
+    ids=["serve", "check"],
+)
+def test_sigterm_ends_a_command_that_is_still_reading(
+    folder: Path, command: tuple[str, ...], code: int
+) -> None:
+    """Even as the first process of a container, which has no default for it."""
+    os.mkfifo(folder / "pipe")
+    started = subprocess.Popen(
+        (sys.executable, "-m", "webhook", *command), cwd=folder, stderr=subprocess.PIPE, text=True
+    )
+    with started as process, (folder / "pipe").open("w"):  # which waits until it is read
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == code
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+    (folder / "pipe").unlink()
 
 
 def test_certificates_are_not_overwritten_unless_asked(folder: Path) -> None:

@@ -72,6 +72,17 @@ def test_sigterm_under_load_loses_no_request(
         assert "Traceback" not in gateway.log
 
 
+def test_a_worker_that_is_told_to_stop_before_it_listens_to_signals_stops(
+    certificate: ServingCertificate,
+) -> None:
+    """Forgotten, the signal would leave the arbiter waiting for the whole of its patience."""
+    with GatewayProcess(
+        app="tests.gateway.told_to_stop:app", certificate=certificate, graceful_seconds=60
+    ) as gateway:
+        assert gateway.wait() == 0
+        assert "Traceback" not in gateway.log
+
+
 def test_while_it_drains_it_is_not_ready_but_answers_and_says_goodbye(
     certificate: ServingCertificate,
 ) -> None:

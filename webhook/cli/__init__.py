@@ -4,11 +4,12 @@ Exit codes, for every command: 0 nothing to deny; 1 a finding at or above --fail
 policy or input; 3 the state of the cluster could not be read.
 """
 
+import signal
 import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
@@ -79,8 +80,17 @@ def cli() -> None:
     """
 
 
+def _end(*_: object) -> NoReturn:
+    """Until a command listens to signals itself. Linux gives the first process of a container no
+    default: without a handler SIGTERM would be lost there, and the Pod killed much later.
+    """
+    # A server that is told to stop has done its work; a check has found nothing out.
+    sys.exit(0 if sys.argv[1:2] == ["serve"] else 128 + signal.SIGTERM)
+
+
 def main() -> None:
     """Run, under the name by which kubectl called us, if it did."""
+    signal.signal(signal.SIGTERM, _end)
     as_plugin = Path(sys.argv[0]).name.startswith("kubectl-")
     try:
         cli(prog_name="kubectl endpoints-guard" if as_plugin else "endpoints-guard")

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import resource
+import signal
 import socket
 import sys
 import threading
@@ -160,6 +161,15 @@ class _OneWorkerArbiter(Arbiter):  # type: ignore[misc]
 
     handle_ttou = handle_usr2 = handle_ttin
 
+    def spawn_worker(self) -> Any:
+        """Fork. The worker is born with our handlers, which note a signal where nobody looks; so
+        SIGTERM waits until it has its own.
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        pid = super().spawn_worker()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+        return pid
+
 
 class _Application(BaseApplication):  # type: ignore[misc]
     """gunicorn's settings for a service."""
@@ -199,6 +209,8 @@ def _heartbeat_folder() -> str | None:
 
 
 def _start(worker: "GatewayWorker") -> None:
+    # Before there are threads, which would inherit what is blocked.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     try:
         worker.app.service.on_worker_start()
     except Exception as error:
