@@ -46,6 +46,12 @@ def final(word: str) -> str:
     return found
 
 
+def allocator() -> dict[str, str]:
+    """The variables by which the C library is told how to manage memory."""
+    variables = (each.partition("=") for each in final("ENV").split())
+    return {name: value for name, _, value in variables if name.startswith("MALLOC_")}
+
+
 def healthcheck() -> list[str]:
     """The command of the health check."""
     found: list[str] = json.loads(final("HEALTHCHECK").partition(" CMD ")[2])

@@ -14,6 +14,7 @@ import yaml
 from tests.chart.helm import CHART
 from tests.docs.pages import EXAMPLES, PAGES, ROOT, Command, File, difference, steps
 from tests.docs.terminal import Terminal
+from webhook import __version__
 from webhook.cluster.documents import load_document
 from webhook.core.example_cluster import CLUSTER
 from webhook.core.policy import Policy, parse_policy
@@ -47,6 +48,12 @@ def anchors(page: Path) -> set[str]:
     headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {heading.replace(" ", "-") for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_version_of_ours_that_is_shown_is_this_one(page: Path) -> None:
+    shown = re.findall(r"(?:endpoints-guard:|--version )(\d\S*)", page.read_text(encoding="utf-8"))
+    assert set(shown) <= {__version__}
 
 
 def test_the_index_lists_every_page() -> None:

@@ -343,6 +343,11 @@ def test_report_objects_follow_what_is_found(
     last = audited(writer, "--write-policy-reports", "--policy", str(off))
     assert "0 written, 1 unchanged, 1 removed" in last.stderr
     assert admin.items(cluster_kind) == []
+    # As operations.md says it.
+    kinds = ",".join(definition["metadata"]["name"] for definition in crds)
+    ours = ("--selector", "app.kubernetes.io/managed-by=endpoints-guard")
+    plane.kubectl("delete", kinds, "--all-namespaces", *ours)
+    assert admin.items(kind, SHOP) == []
     assert [each["metadata"]["name"] for each in admin.items(kind, RIVAL)] == ["somebody-s"]
 
 

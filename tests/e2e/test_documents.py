@@ -117,7 +117,14 @@ def test_either_way_to_break_the_glass_is_undone_by_an_upgrade(
     with cluster.running(tmp_path) as helm:
         install(helm)
         cluster.plane.kubectl("patch", *about, "--type", "json", "--patch", json.dumps(ignore))
-        upgrade = (RELEASE, str(CHART), "--namespace", NAMESPACE, "--reuse-values", "--wait")
+        upgrade = (
+            RELEASE,
+            str(CHART),
+            "--namespace",
+            NAMESPACE,
+            "--reset-then-reuse-values",
+            "--wait",
+        )
         helm.must("upgrade", *upgrade)
         assert webhook(cluster)["failurePolicy"] == "Fail"
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from certs.pki import KeyPair, issue_ca, issue_serving
+from tests.deploy.dockerfile import allocator
 from tests.e2e.api import Api, Json
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.controlplane.process import Component, Guard, environment
@@ -116,7 +117,7 @@ class WebhookProcess:
             *("--log-format", "json", *self._flags),
         )
         seen = len(self.log) if self._component.log.exists() else 0
-        home = environment(self.directory)
+        home = environment(self.directory) | allocator()
         self._component.start(command, home | {"PYTHONPATH": str(Path(__file__).parents[2])})
         self._component.wait_healthy(lambda: self._find_ports(seen), _START_SECONDS)
 
