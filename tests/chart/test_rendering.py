@@ -755,6 +755,28 @@ class TestMonitoring:
             assert deployment["metadata"]["namespace"] == labels["namespace"]
         assert len(down) == (2 if variant == "audit-watch-values" else 1)
 
+    @pytest.mark.parametrize(
+        ("certificates", "seconds"),
+        [
+            ({}, 7 * 86400),
+            ({"selfManaged": {"servingLifetime": "2d"}}, 8 * 3600),
+            ({"mode": "certManager"}, 7 * 86400),
+            ({"mode": "certManager", "certManager": {"renewBefore": "8h"}}, 4 * 3600),
+            ({"mode": "certManager", "certManager": {"renewBefore": "8h30m"}}, 7 * 86400),
+        ],
+    )
+    def test_a_certificate_of_a_few_days_is_no_reason_for_an_alert(
+        self, certificates: Json, seconds: int, helm: Helm
+    ) -> None:
+        """Renewed as it should be, it never comes so near its end."""
+        values = {"certificates": certificates, "prometheusRule": {"enabled": True}}
+        (alert,) = (
+            alert
+            for alert in alerts_of(helm.rendered(values))
+            if alert["alert"] == "EndpointsGuardCertificateEnds"
+        )
+        assert alert["expr"].endswith(f" - time() < {seconds}")
+
     def test_an_alert_may_be_left_out(self, everything: Rendering, helm: Helm) -> None:
         names = {alert["alert"] for alert in alerts_of(everything)}
         values = {"prometheusRule": {"enabled": True}}
@@ -812,6 +834,10 @@ NOTES: dict[str, tuple[Json, str]] = {
     ),
     "it stops too soon": ({"drainSeconds": 5}, "WARNING: drainSeconds is 5"),
     "an update that waits for a node": ({"hostNetwork": True}, "WARNING: with hostNetwork"),
+    "alerts about what nobody reads": (
+        {"prometheusRule": {"enabled": True}},
+        "WARNING: prometheusRule without serviceMonitor or podMonitor",
+    ),
     "helm is less patient": (
         {"activation": {"timeoutSeconds": 300}},
         "WARNING: helm's --timeout must be longer",

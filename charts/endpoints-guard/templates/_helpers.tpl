@@ -153,3 +153,11 @@ containers:
     limits: {memory: 128Mi}
   securityContext: {{ toYaml .root.Values.securityContext | nindent 4 }}
 {{- end }}
+
+{{/* Of a time such as 90d or 12h; of any other, 0. */}}
+{{- define "endpoints-guard.seconds" -}}
+{{- $units := dict "s" 1 "m" 60 "h" 3600 "d" 86400 }}
+{{- if regexMatch "^[0-9]+[smhd]$" . }}
+{{- mul (regexFind "^[0-9]+" . | int64) (get $units (regexFind "[smhd]$" .)) }}
+{{- else }}0{{ end }}
+{{- end }}
