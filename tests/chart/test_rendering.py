@@ -99,6 +99,22 @@ class TestVersions:
         images = yaml.safe_load(CHART_YAML["annotations"]["artifacthub.io/images"])
         assert [image["image"] for image in images] == [default.container["image"]]
 
+    def test_artifact_hub_can_read_what_is_meant_for_it(self) -> None:
+        about = {
+            key.removeprefix("artifacthub.io/"): yaml.safe_load(value)
+            for key, value in CHART_YAML["annotations"].items()
+        }
+        kinds = {"added", "changed", "deprecated", "removed", "fixed", "security"}
+        assert {change["kind"] for change in about["changes"]} <= kinds
+        assert all(each.keys() == {"kind", "description"} for each in about["changes"])
+        assert all(each.keys() == {"name", "url"} for each in about["links"])
+        assert all(each.keys() == {"name", "image"} for each in about["images"])
+        assert (about["category"], about["license"]) == ("security", "Apache-2.0")
+        assert about["prerelease"] is CHART_YAML["version"].startswith("0.")
+        for link in about["links"]:
+            path = link["url"].partition("/blob/main/")[2]
+            assert (CHART.parents[1] / path).exists()
+
     def test_a_digest_wins_over_the_tag(self) -> None:
         image = rendered("by digest").container["image"]
         assert image == f"{VALUES['image']['repository']}@sha256:{'0' * 64}"
