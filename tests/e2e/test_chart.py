@@ -69,14 +69,33 @@ def plane(egress: Egress, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     selector = egress.configuration(scratch / "egress.json")
     tracing = scratch / "tracing.json"
     tracing.write_text(json.dumps(tracing_configuration()), encoding="utf-8")
+    admission = scratch / "admission.json"
+    admission.write_text(json.dumps(critical_pods_need_a_quota()), encoding="utf-8")
     with ControlPlane.start(
         api_server_args=(
+            f"--admission-control-config-file={admission}",
             f"--egress-selector-config-file={selector}",
             f"--audit-policy-file={audit}",
             f"--tracing-config-file={tracing}",
         )
     ) as running:
         yield running
+
+
+def critical_pods_need_a_quota() -> Json:
+    """As on GKE: a Pod of these classes is refused where no quota speaks of them."""
+    classes = ["system-node-critical", "system-cluster-critical"]
+    critical = {"scopeName": "PriorityClass", "operator": "In", "values": classes}
+    configuration = {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "ResourceQuotaConfiguration",
+        "limitedResources": [{"resource": "pods", "matchScopes": [critical]}],
+    }
+    return {
+        "apiVersion": "apiserver.config.k8s.io/v1",
+        "kind": "AdmissionConfiguration",
+        "plugins": [{"name": "ResourceQuota", "configuration": configuration}],
+    }
 
 
 def audit_policy() -> Json:
@@ -282,6 +301,9 @@ def make_it_look_at_everything(release: Release, name: str) -> None:
     for given in (by_node, foreign):
         assert not release.write(name, endpoints("web", given, {"ip": "169.254.1.1"})).ok
         assert not release.write(name, endpoints("web", given, foreign)).ok
+    stored = release.admin.get("Node", "", NODES[0]).must()
+    of_node = stored["status"]["addresses"][0]["address"]
+    assert "EG502" in release.write(name, endpoints("web", {"ip": of_node})).rules
 
 
 FOREIGN = {"kind": "Pod", "namespace": "kube-system", "name": "x"}

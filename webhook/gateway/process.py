@@ -162,9 +162,7 @@ class _OneWorkerArbiter(Arbiter):  # type: ignore[misc]
     handle_ttou = handle_usr2 = handle_ttin
 
     def spawn_worker(self) -> Any:
-        """Fork. The worker is born with our handlers, which note a signal where nobody looks; so
-        SIGTERM waits until it has its own.
-        """
+        """Fork. SIGTERM waits until the worker has handlers of its own: ours would lose it."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         pid = super().spawn_worker()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
@@ -209,8 +207,7 @@ def _heartbeat_folder() -> str | None:
 
 
 def _start(worker: "GatewayWorker") -> None:
-    # Before there are threads, which would inherit what is blocked.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # threads would inherit it
     try:
         worker.app.service.on_worker_start()
     except Exception as error:
