@@ -31,6 +31,8 @@ class Call:
 
     verb: str
     path: str
+    server: str
+    """Where the API server is, as a URL."""
     query: Mapping[str, object] = field(default_factory=dict)
     """Empty strings are left out."""
     body: Mapping[str, object] | None = None
@@ -62,7 +64,7 @@ def our_errors(call: Call) -> Iterator[None]:
     except ClusterUnavailable:
         raise
     except Exception as error:
-        raise unanswered(verb=call.verb, path=call.path, error=error) from error
+        raise unanswered(verb=call.verb, path=call.path, server=call.server, error=error) from error
 
 
 def read_body(response: "HTTPResponse", call: Call) -> bytes:
@@ -133,6 +135,9 @@ class WatchStream:
         except Exception as error:
             if self._closed:
                 return b""
-            raise unanswered(verb="watch", path=self._call.path, error=error) from error
+            call = self._call
+            raise unanswered(
+                verb="watch", path=call.path, server=call.server, error=error
+            ) from error
         # What a TLS connection still gives after it was shut down is not plain text.
         return b"" if self._closed else chunk

@@ -190,7 +190,8 @@ class ClusterApi:
         return WatchStream(self._open(call), call, silence)
 
     def _call(self, verb: str, path: str, deadline: float | None, **rest: Any) -> Call:
-        return Call(verb=verb, path=path, deadline=deadline, silence=self._silence, **rest)
+        call = partial(Call, server=self.host, silence=self._silence)
+        return call(verb=verb, path=path, deadline=deadline, **rest)
 
     def _page(self, call: Call) -> Page:
         try:

@@ -118,7 +118,7 @@ def status_of(code: int, body: bytes) -> Status:
     return msgspec.structs.replace(said, code=code)
 
 
-def unanswered(*, verb: str, path: str, error: Exception) -> ClusterUnavailable:
+def unanswered(*, verb: str, path: str, server: str, error: Exception) -> ClusterUnavailable:
     """The error for whatever the client library, urllib3 or the socket layer raised."""
     cause = _root_cause(error)
     said = f"{type(cause).__name__}: {' '.join(str(cause).split())}"
@@ -127,7 +127,7 @@ def unanswered(*, verb: str, path: str, error: Exception) -> ClusterUnavailable:
     if isinstance(cause, ConnectionResetError | BrokenPipeError | IncompleteRead):
         return ConnectionLost(f"{verb} {path}: the connection broke ({said})")
     if isinstance(cause, OSError):
-        return Unreachable(f"{verb} {path}: no connection to the API server ({_said(cause)})")
+        return Unreachable(f"{verb} {path}: no connection to {server} ({_said(cause)})")
     return ClusterUnavailable(f"{verb} {path}: {said}")
 
 
