@@ -234,6 +234,16 @@ class TestPod:
         assert everything.pod["dnsConfig"] == {"options": [{"name": "ndots", "value": "1"}]}
         assert everything.one("Deployment")["metadata"]["annotations"] == {"a": "b"}
 
+    @pytest.mark.parametrize(
+        ("extra", "policy"),
+        [({}, "ClusterFirstWithHostNet"), ({"dnsPolicy": "Default"}, "Default")],
+    )
+    def test_in_the_network_of_the_node_names_are_still_the_cluster_s(
+        self, extra: Json, policy: str, helm: Helm
+    ) -> None:
+        rendering = helm.rendered({"hostNetwork": True, "extraPodSpec": extra})
+        assert (rendering.pod["hostNetwork"], rendering.pod["dnsPolicy"]) == (True, policy)
+
     @pytest.mark.parametrize("seconds", [95, 0.5, 0, 300])
     def test_there_is_time_to_drain_and_to_finish(self, helm: Helm, seconds: float) -> None:
         rendering = helm.rendered({"drainSeconds": seconds})
