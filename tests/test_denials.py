@@ -235,16 +235,35 @@ def test_an_absence_that_was_not_looked_at_denies_nothing() -> None:
 
 
 @slowly
-@given(clusters(), clusters(), writes, policies)
+@given(clusters(), clusters(), writes, st.none() | writes, policies)
 def test_no_write_is_denied_that_the_cluster_as_it_is_allows(
-    before: list[Json], now: list[Json], write: Json, policy: Policy
+    before: list[Json], now: list[Json], write: Json, old: Json | None, policy: Policy
 ) -> None:
     assume(not any(len(pod_ips(each)) > 1 for each in now) or dual_stack(before))
-    live, of = cluster_of(before, now), request(write)
+    live, of = cluster_of(before, now), asked(write, old)
     decision = live.decide(of, policy)
     assert isinstance(decision, Decision)
     if not decision.allowed:
         assert not decide(of, state(*now), policy).allowed
+
+
+THREE = PODS[:3]
+some_of_them = st.lists(st.sampled_from(THREE), unique_by=id)
+
+
+@law
+@given(known=some_of_them, there=some_of_them, astray=some_of_them)
+def test_a_denial_is_overturned_only_if_all_of_the_write_is_allowed_as_the_cluster_is(
+    known: list[Json], there: list[Json], astray: list[Json]
+) -> None:
+    """Each Pod is known or not, there or not, and listed at its own address or at another's."""
+    listed = (address(each, **({"ip": "10.0.7.8"} if each in astray else {})) for each in THREE)
+    live = cluster_of((service(), *known), (service(), *there))
+    of = request(endpoints(subset(*listed)))
+    decision = live.decide(of)
+    assert isinstance(decision, Decision)
+    if not decide(of, live.memory, Policy()).allowed:
+        assert decision.allowed == decide(of, state(service(), *there), Policy()).allowed
 
 
 def pod_ips(manifest: Json) -> list[str]:
