@@ -42,7 +42,7 @@ from webhook.core.excerpt import Excerpt, whole
 from webhook.core.inventory import Inventory
 from webhook.core.objects import AdmissionRequest
 from webhook.core.policy import Policy, parse_policy
-from webhook.server import Judge, create_app, create_health_app
+from webhook.server import AT_ONCE, Judge, create_app, create_health_app
 from webhook.telemetry import Telemetry
 from webhook.validation import MAX_BODY_BYTES
 
@@ -173,6 +173,13 @@ class Waiting(FakeState):
     may_restricted = confirmed  # type: ignore[assignment]
 
 
+def by_hand(count: int) -> bytes:
+    """A good write with so many addresses, in both lists of Endpoints."""
+    listed = [external(f"198.51.{number >> 8}.{number & 255}") for number in range(count)]
+    write = endpoints(subset(*listed[1:], waiting=listed[:1]), name="manual")
+    return body(review(write))
+
+
 NOT_YET = Waiting(in_memory=Indeterminate("not yet"))
 PROMPT: dict[str, tuple[Waiting, bytes, bool]] = {
     "what memory allows": (Waiting(), body(review(GOOD)), True),
@@ -183,6 +190,8 @@ PROMPT: dict[str, tuple[Waiting, bytes, bool]] = {
     ),
     "what needs no memory": (NOT_YET, body(review(None, GOOD)), True),
     "what memory would deny": (Waiting(), body(review(BAD)), False),
+    "as many addresses as controllers write": (Waiting(), by_hand(AT_ONCE), True),
+    "more addresses than are judged at once": (Waiting(), by_hand(AT_ONCE + 1), False),
     "what memory cannot tell yet": (NOT_YET, body(review(GOOD)), False),
     "no review, which is to be logged": (Waiting(), b"{}", False),
 }

@@ -38,8 +38,8 @@ def thread_of(wire: Wire, path: str, body: bytes = b"") -> str:
     ("path", "body_bytes", "thread"),
     [
         ("/prompt/thread", 0, "MainThread"),
-        ("/prompt/thread", 32 * 1024, "MainThread"),
-        ("/prompt/thread", 32 * 1024 + 1, "request-"),
+        ("/prompt/thread", 512 * 1024, "MainThread"),
+        ("/prompt/thread", 512 * 1024 + 1, "request-"),
         ("/thread", 0, "request-"),
     ],
 )

@@ -7,8 +7,7 @@ otherwise.
 """
 
 import re
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 from ipaddress import IPv4Address as IPv4
 from ipaddress import IPv6Address as IPv6
 from ipaddress import ip_address, ip_network
@@ -100,14 +99,27 @@ _LONG_GROUP: Final = re.compile(r"(?<![\dA-Fa-f])0+(?=[\dA-Fa-f]{4}(?![\dA-Fa-f.
 
 
 _LONGEST_KEPT: Final = 64
-"""Longer are only addresses with very many zeros; such text must not fill the cache below."""
+"""Longer are only addresses with very many zeros; such text must not fill what is remembered."""
+_REMEMBERED: Final = 16384
 
 
-def parse(text: str) -> Address:
-    """Read an address as Go reads it. Never raises: text that is no address has an empty
-    `value`.
-    """
-    return _parse(text) if len(text) <= _LONGEST_KEPT else _parse_unusual(text)
+class _Known(dict[str, Address]):
+    """What was read lately, by its text: a write names the addresses that the last one named."""
+
+    def __missing__(self, text: str) -> Address:
+        if len(text) > _LONGEST_KEPT:
+            return _parse_unusual(text)
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[text] = address = _read(text)
+        return address
+
+
+parse: Final[Callable[[str], Address]] = _Known().__getitem__
+"""Read an address as Go reads it. Never raises: text that is no address has an empty `value`.
+
+Asked for every address of every write: a function around it would take as long again.
+"""
 
 
 def canonical(text: str) -> str:
@@ -115,8 +127,7 @@ def canonical(text: str) -> str:
     return text if _PLAIN_IPV4.fullmatch(text) else parse(text).value
 
 
-@lru_cache(maxsize=16384)
-def _parse(text: str) -> Address:
+def _read(text: str) -> Address:
     plain = _PLAIN_IPV4.fullmatch(text)
     return _plain_ipv4(text, *plain.groups()) if plain else _parse_unusual(text)
 

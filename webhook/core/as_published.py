@@ -34,10 +34,10 @@ def pods_as_published(service: Service, inventory: Inventory, part: Part) -> Pod
             (ref.kind == "Pod" and ref.namespace == namespace)
             and (ref.uid == pod.uid and not ref.api_version)
             and (address.text in pod.ips and address.family in families)
-            and not (address.special or address.embedded)
             and (listed.node_name == pod.node_name and not listed.hostname)
             and listed.ready is (unready_too or pod.ready)
-            and not (pod.terminal or pod.deleting or pod.subdomain)
+            and pod.plain
+            and not (address.special or address.embedded)
         )
         if not as_published:
             return None

@@ -3,7 +3,7 @@
 A case holds the facts, gathered once, and the limits that the policy sets; it decides nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Final
 
@@ -191,15 +191,14 @@ class PartCase:
         self.object = case
         self.part = part
         published = _published(case, part)
-        self.doubtful = tuple(
-            [
-                address_case(case, part, listed)
-                for listed, pod in zip(part.addresses, published, strict=True)
-                if pod is None
-            ]
-        )
-        """The addresses that do not stand there just as the control plane writes them."""
         self._published = published
+        self.doubtful = () if all(published) else tuple(self._doubtful())
+        """The addresses that do not stand there just as the control plane writes them."""
+
+    def _doubtful(self) -> Iterator[AddressCase]:
+        for listed, pod in zip(self.part.addresses, self._published, strict=True):
+            if pod is None:
+                yield address_case(self.object, self.part, listed)
 
     @cached_property
     def addresses(self) -> tuple[AddressCase, ...]:

@@ -10,8 +10,8 @@ from webhook.gateway.connection import Connection, Phase
 from webhook.gateway.heads import BufferedRequest
 from webhook.gateway.http import Responder
 
-# A larger request may take milliseconds to answer, even promptly, and no other is served meanwhile.
-_PROMPT_BYTES = 32 * 1024
+# To read a larger one may take milliseconds, and no other is served meanwhile.
+_PROMPT_BYTES = 512 * 1024
 
 _log = logging.getLogger(__name__)
 

@@ -180,6 +180,12 @@ class Endpoints(Struct, frozen=True, omit_defaults=True, dict=True):
         """What may not change if an update is to count as metadata only."""
         return self.subsets or ()
 
+    @property
+    def size(self) -> int:
+        """How many addresses it lists."""
+        lists = ((s.addresses, s.not_ready_addresses) for s in self.subsets or ())
+        return sum(len(listed or ()) for both in lists for listed in both)
+
     @cached_property
     def parts(self) -> tuple[Part, ...]:
         """The one shape that rules see."""
@@ -214,6 +220,11 @@ class EndpointSlice(Struct, frozen=True, omit_defaults=True, dict=True, rename=a
     def content(self) -> object:
         """What may not change if an update is to count as metadata only."""
         return self.address_type, self.endpoints or (), self.ports or ()
+
+    @property
+    def size(self) -> int:
+        """How many addresses it lists."""
+        return sum([len(endpoint.addresses or ()) for endpoint in self.endpoints or ()])
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:

@@ -46,6 +46,10 @@ class Pod(Struct, frozen=True, gc=False, kw_only=True):
     host_network: bool = False
     ports: tuple[ContainerPort, ...] = ()
     """Named ports in the order in which targetPort is resolved."""
+    plain: bool = False
+    """Nothing about it makes its endpoints special: it lives, is not being deleted, and is in no
+    subdomain.
+    """
 
     @property
     def key(self) -> tuple[str, str]:
@@ -123,6 +127,10 @@ class WirePod(Struct, frozen=True, omit_defaults=True, gc=False):
     def compact(self) -> Pod:
         """The value that rules and indexes use. Strings that many Pods share are kept once."""
         metadata, spec, status = self.metadata, self.spec, self.status
+        terminal, deleting = (
+            status.phase in TERMINAL_PHASES,
+            metadata.deletion_timestamp is not None,
+        )
         return Pod(
             namespace=intern(metadata.namespace),
             name=metadata.name,
@@ -131,12 +139,13 @@ class WirePod(Struct, frozen=True, omit_defaults=True, gc=False):
             ips=_ips(status),
             labels=_labels(metadata),
             ready=_ready(status),
-            terminal=status.phase in TERMINAL_PHASES,
-            deleting=metadata.deletion_timestamp is not None,
+            terminal=terminal,
+            deleting=deleting,
             hostname=spec.hostname,
             subdomain=intern(spec.subdomain),
             host_network=spec.host_network,
             ports=_ports(spec),
+            plain=not (terminal or deleting or spec.subdomain),
         )
 
 
