@@ -1,10 +1,12 @@
 """What holds for every format: each finding is told, nothing private is, and nothing breaks it."""
 
+from collections import Counter
+
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.core.formats.reading import read, told
+from tests.core.formats.reading import Told, read, told
 from tests.core.formats.samples import (
     AUDIT,
     AUDITED,
@@ -59,14 +61,28 @@ objects = st.builds(
 reports = st.builds(lambda each: Report(objects=tuple(each)), st.lists(objects, max_size=6))
 
 
+LINK = Finding(RULES["EG101"], Action.DENY, Violation("metadata.name", "[a](b"))
+
+
 @every_format
 @law
 @given(report=reports)
+@example(report=Report(objects=(found(ObjectRef("Endpoints", "a", "b"), LINK),)))
 def test_every_finding_is_in_every_format(format_: str, report: Report) -> None:
     """The audit's text leaves out objects without findings, and no finding."""
     one_cluster = report if format_ not in ("sarif", "github") else _of_one_cluster(report)
     for about in RUNS.values():
-        assert read(format_, FORMATS[format_](one_cluster, about)) == told(one_cluster)
+        assert read(format_, FORMATS[format_](one_cluster, about)) == _told(format_, one_cluster)
+
+
+def _told(format_: str, report: Report) -> Counter[Told]:
+    """SARIF would make a link of `](`, so that is parted there: nothing else quotes it."""
+    if format_ != "sarif":
+        return told(report)
+    return Counter(
+        (rule, action, field, message.replace("](", "] ("))
+        for rule, action, field, message in told(report).elements()
+    )
 
 
 def _of_one_cluster(report: Report) -> Report:
