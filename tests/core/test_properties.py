@@ -5,6 +5,7 @@ of a slice have other paths, and must get the same verdict.
 """
 
 import json
+from collections import Counter
 
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, assume, given, settings
@@ -14,12 +15,16 @@ from tests.builders import (
     Json,
     blamed,
     body,
+    endpoints,
+    external,
     findings,
     pod,
     request,
     review,
     said,
+    service,
     state,
+    subset,
 )
 from tests.core.controllers import mirrors_of
 from tests.strategies import (
@@ -142,6 +147,14 @@ def test_check_says_what_admission_says(cluster: list[Json], write: Json, old: J
 
     denied = {f"{f.rule.code} {f.violation.field}" for f in judged.findings if f.action == "deny"}
     assert (allowed, causes) == (judged.verdict != "deny", denied)
+
+
+def test_check_keeps_every_finding_of_a_huge_write() -> None:
+    """Admission keeps a thousand of a rule, for it has to answer many at a time."""
+    listed = [external(f"198.51.{number >> 8}.{number & 255}") for number in range(1500)]
+    write = endpoints(subset(*listed))
+    (judged,) = judge_manifests(as_manifests(write), state(service()), Policy()).objects
+    assert Counter(finding.rule.code for finding in judged.findings)["EG201"] == 1500
 
 
 @law

@@ -106,7 +106,9 @@ def judge_manifests(
     """What admission would say of these writes; their other objects are added to `before`."""
     requests = tuple(_request(each, before, user, groups) for each in written.subjects)
     written.add_to(before)
-    judged = tuple(_judged(request, decide(request, before, policy)) for request in requests)
+    judged = tuple(
+        _judged(request, decide(request, before, policy, most=sys.maxsize)) for request in requests
+    )
     return Report(objects=located(judged, written.subject_sources))
 
 

@@ -75,7 +75,7 @@ class Decision(Struct, frozen=True, gc=False):
 
     reason: Reason
     findings: tuple[Finding, ...] = ()
-    """The gravest first, and no more than `MOST_OF_A_RULE` of each rule and action."""
+    """The gravest first; of each rule and action only the first ones, where there are many."""
     left_out: Mapping[tuple[str, Action], int] = {}
     """How many more there are, by code and action."""
     grounds: Grounds | None = None
@@ -121,14 +121,14 @@ class Indeterminate(Struct, frozen=True, gc=False):
     obstacle: Obstacle = Obstacle.UNAVAILABLE
 
 
-def judged(found: Iterable[Finding]) -> Decision:
-    """The decision that comes of these findings, without keeping more of them than it holds."""
+def judged(found: Iterable[Finding], most: int = MOST_OF_A_RULE) -> Decision:
+    """The decision that comes of these findings; of each rule and action it keeps `most`."""
     kept: dict[tuple[int, str], list[Finding]] = {}
     left_out: dict[tuple[str, Action], int] = {}
     for finding in found:
         code, action = finding.rule.code, finding.action
         alike = kept.setdefault((-action.severity, code), [])
-        if len(alike) < MOST_OF_A_RULE:
+        if len(alike) < most:
             alike.append(finding)
         else:
             left_out[code, action] = left_out.get((code, action), 0) + 1

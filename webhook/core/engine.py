@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from webhook.core.case import ObjectCase, PartCase, port_case
 from webhook.core.claims import OldClaims, Ports, counted_as_old, port_claims, starts_afresh
-from webhook.core.decision import Decision, Finding, Reason, judged
+from webhook.core.decision import MOST_OF_A_RULE, Decision, Finding, Reason, judged
 from webhook.core.inventory import Inventory
 from webhook.core.objects import (
     AdmissionRequest,
@@ -36,10 +36,16 @@ def decide_by_request(request: AdmissionRequest, policy: Policy) -> Decision | N
     return None
 
 
-def decide(request: AdmissionRequest, inventory: Inventory, policy: Policy) -> Decision:
-    """The answer to a write, against this state of the cluster."""
+def decide(
+    request: AdmissionRequest,
+    inventory: Inventory,
+    policy: Policy,
+    *,
+    most: int = MOST_OF_A_RULE,
+) -> Decision:
+    """The answer to a write, against this state of the cluster; see `judged` for `most`."""
     decided = decide_by_request(request, policy)
-    return decide_by_state(request, inventory, policy) if decided is None else decided
+    return decided or decide_by_state(request, inventory, policy, most=most)
 
 
 def decide_by_state(
@@ -47,12 +53,14 @@ def decide_by_state(
     inventory: Inventory,
     policy: Policy,
     parts: tuple[Part, ...] | None = None,
+    *,
+    most: int = MOST_OF_A_RULE,
 ) -> Decision:
     """The answer to a write that `decide_by_request` leaves open, or to some `parts` of it."""
     if request.new is None:
         return Decision(Reason.NOTHING_WRITTEN)
     found = _found_in_write(request, request.new, inventory, policy, parts)
-    return judged(found)
+    return judged(found, most)
 
 
 def decide_if_faultless(

@@ -4,6 +4,7 @@ why, and what the audit finds besides.
 Names everything, other namespaces included: it is for whoever may read the whole cluster.
 """
 
+import sys
 from collections.abc import Iterable, Iterator
 
 from webhook.core.audit import judge_ref
@@ -25,7 +26,7 @@ from webhook.core.rule import Action, Ownership
 def explain(subject: Endpoints | EndpointSlice, inventory: Inventory, policy: Policy) -> str:
     """Text about an object as if an ordinary user wrote it now."""
     request = AdmissionRequest(ref=subject.ref, new=subject, username="an ordinary user")
-    decision = decide(request, inventory, policy)
+    decision = decide(request, inventory, policy, most=sys.maxsize)
     lines = [
         f"{subject.kind} {subject.metadata.namespace}/{subject.metadata.name}",
         f"  {ownership(subject, inventory)}",
