@@ -20,6 +20,8 @@ PAGES = (
 )
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"# ([\w-]+\.yaml)$")
+# helm's and kubectl's client library: that a watch has ended, and the like, whenever it happens.
+_ASIDE = re.compile(r"[IWE]\d{4} \d\d:\d\d:\d\d\.\d+ +\d+ \w+\.go:\d+\] ")
 _CLUSTER = re.compile(
     r"\b(helm|kubectl) |--live\b|\bendpoints-guard (snapshot|serve|certs (show|rotate))\b"
     r"|snapshot\.json|\bendpoints-guard (audit|explain \w+/)(?!.*--state)"
@@ -86,7 +88,8 @@ def _commands(first: int, lines: list[str]) -> Iterator[Command]:
 
 def difference(expected: tuple[str, ...], printed: str) -> str:
     """Empty if this is what the page shows; otherwise both, for a reader."""
-    found = [line.rstrip() for line in printed.splitlines() if line.strip()]
+    lines = (line.rstrip() for line in printed.splitlines())
+    found = [line for line in lines if line and not _ASIDE.match(line)]
     parts = (".*\n" if line == "..." else re.escape(f"{line}\n") for line in expected)
     pattern = "".join(f"(?:{part})*" if part == ".*\n" else part for part in parts)
     if re.fullmatch(pattern, "".join(f"{line}\n" for line in found)):

@@ -156,6 +156,12 @@ DIFFERENCES = {
     "not what follows an ellipsis": (("...", "d"), "a\nb\n", False),
     "no pattern but the ellipsis": (("a.c",), "abc\n", False),
     "empty lines and ends of lines aside": (("a", "b"), "a  \n\nb\n", True),
+    "what client-go logs aside": (
+        ("a",),
+        'I1126 09:59:48.641382     976 reflector.go:664] "Warning: watch ended with error"\na\n',
+        True,
+    ),
+    "an error that is no log line": (("a",), "E1126: watch ended\na\n", False),
 }
 
 
