@@ -180,6 +180,12 @@ def by_hand(count: int) -> bytes:
     return body(review(write))
 
 
+MANY_PORTS = endpoints(
+    subset(external(), ports=[port(n, name=f"p{n}") for n in range(1, AT_ONCE + 2)]), name="manual"
+)
+MANY_IN_ONE = endpoint_slice(
+    external_endpoint(*["198.51.100.7"] * (AT_ONCE + 1)), of_service="manual"
+)
 NOT_YET = Waiting(in_memory=Indeterminate("not yet"))
 PROMPT: dict[str, tuple[Waiting, bytes, bool]] = {
     "what memory allows": (Waiting(), body(review(GOOD)), True),
@@ -192,6 +198,25 @@ PROMPT: dict[str, tuple[Waiting, bytes, bool]] = {
     "what memory would deny": (Waiting(), body(review(BAD)), False),
     "as many addresses as controllers write": (Waiting(), by_hand(AT_ONCE), True),
     "more addresses than are judged at once": (Waiting(), by_hand(AT_ONCE + 1), False),
+    "more ports than are judged at once": (Waiting(), body(review(MANY_PORTS)), False),
+    "more subsets than are judged at once": (
+        Waiting(),
+        body(review(endpoints(*[{}] * (AT_ONCE + 1), name="manual"))),
+        False,
+    ),
+    "an old object that is larger": (Waiting(), body(review(GOOD, MANY_PORTS)), False),
+    "a larger slice": (
+        Waiting(),
+        body(review(MANY_IN_ONE)),
+        False,
+    ),
+    "what is nested so deep that reading it takes long": (
+        Waiting(),
+        body(review({**GOOD, "metadata": {**GOOD["metadata"], "managedFields": "DEEP"}})).replace(
+            b'"DEEP"', b"[" * 5000 + b"]" * 5000
+        ),
+        False,
+    ),
     "what memory cannot tell yet": (NOT_YET, body(review(GOOD)), False),
     "no review, which is to be logged": (Waiting(), b"{}", False),
 }

@@ -36,8 +36,8 @@ from webhook.validation import (
 )
 
 AT_ONCE: Final = 1000
-"""Addresses that are judged while every other request waits: as many as controllers write into one
-object. That takes a millisecond, and several if they are unusual.
+"""Addresses, or ports, that are judged while every other request waits: as many as controllers
+write into one object. That takes a millisecond, and several if they are unusual.
 """
 
 Conditions = Callable[[], tuple[Condition, ...]]
@@ -56,7 +56,7 @@ class Judge:
         """The decision, if memory alone shows that nothing is wrong with the write, and soon; else
         None.
         """
-        if asked.new is not None and asked.new.size > AT_ONCE:
+        if any(each and each.is_larger_than(AT_ONCE) for each in (asked.new, asked.old)):
             return None
         policy = self._policy()
         decided = decide_by_request(asked, policy)

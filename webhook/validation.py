@@ -121,10 +121,12 @@ class Validation:
             return status_answer(500, "InternalServerError", EXPLANATIONS[500])
 
     def prompt_answer(self, body: bytes, _timeout: str | None) -> Answer | None:
-        """The answer, if it needs no waiting: no other machine, nor a log line; else None."""
+        """The answer, if it needs no waiting: no other machine, nor a log line, nor for something
+        that takes long; else None.
+        """
         begun = time.monotonic()
         try:
-            review = parse_review(body)
+            review = parse_review(body, however_deep=False)
         except InvalidReview:
             return None
         decision = self._decide_at_once(review.request)

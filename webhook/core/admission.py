@@ -91,12 +91,14 @@ _REVIEW_DECODER: Final = json.Decoder(_Review)
 _ENCODER: Final = json.Encoder()
 
 
-def parse_review(body: bytes) -> Review:
-    """Bytes to a request. Raises `InvalidReview`, whatever the bytes are, and nothing else."""
+def parse_review(body: bytes, *, however_deep: bool = True) -> Review:
+    """Bytes to a request. Raises `InvalidReview`, whatever the bytes are, and nothing else; see
+    `decode` for `however_deep`.
+    """
     if not body:
         raise InvalidReview("", "the body is empty; an AdmissionReview was expected")
     try:
-        review = decode(body, _REVIEW_DECODER)
+        review = decode(body, _REVIEW_DECODER, however_deep=however_deep)
     except InvalidObject as error:
         raise InvalidReview(error.path, error.reason) from None
     if not review.request.uid:

@@ -75,9 +75,13 @@ class Metadata(Struct, frozen=True, omit_defaults=True, gc=False, rename=api_nam
 NO_METADATA = Metadata()
 
 
-def decode(data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Value]) -> Value:
-    """JSON to a value. Raises `InvalidObject`, whatever the bytes are."""
-    return _explained(lambda: read_json(data, decoder))
+def decode(
+    data: bytes | msgspec.Raw, decoder: msgspec.json.Decoder[Value], *, however_deep: bool = True
+) -> Value:
+    """JSON to a value. Raises `InvalidObject`, whatever the bytes are; also, unless `however_deep`,
+    for what is nested so deep that reading it takes long.
+    """
+    return _explained(lambda: read_json(data, decoder) if however_deep else decoder.decode(data))
 
 
 def convert(data: Any, to: type[Value]) -> Value:

@@ -180,11 +180,14 @@ class Endpoints(Struct, frozen=True, omit_defaults=True, dict=True):
         """What may not change if an update is to count as metadata only."""
         return self.subsets or ()
 
-    @property
-    def size(self) -> int:
-        """How many addresses it lists."""
-        lists = ((s.addresses, s.not_ready_addresses) for s in self.subsets or ())
-        return sum(len(listed or ()) for both in lists for listed in both)
+    def is_larger_than(self, most: int) -> bool:
+        """Whether it has more subsets, addresses or ports than that."""
+        subsets = self.subsets or ()
+        if len(subsets) > most:
+            return True
+        ports = sum([len(each.ports or ()) for each in subsets])
+        lists = ((each.addresses, each.not_ready_addresses) for each in subsets)
+        return ports > most or sum(len(listed or ()) for both in lists for listed in both) > most
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
@@ -221,10 +224,12 @@ class EndpointSlice(Struct, frozen=True, omit_defaults=True, dict=True, rename=a
         """What may not change if an update is to count as metadata only."""
         return self.address_type, self.endpoints or (), self.ports or ()
 
-    @property
-    def size(self) -> int:
-        """How many addresses it lists."""
-        return sum([len(endpoint.addresses or ()) for endpoint in self.endpoints or ()])
+    def is_larger_than(self, most: int) -> bool:
+        """Whether it has more endpoints, addresses or ports than that."""
+        endpoints = self.endpoints or ()
+        if max(len(endpoints), len(self.ports or ())) > most:
+            return True
+        return sum([len(each.addresses or ()) for each in endpoints]) > most
 
     @cached_property
     def parts(self) -> tuple[Part, ...]:
