@@ -171,10 +171,21 @@ class GatewayProcess:
         return self._process.wait(seconds)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
-        """Stop it, if it still runs, and return the exit status."""
+        """Stop it, if it still runs, and return the exit status.
+
+        What does not stop is killed, since nobody else would end it. Raises TimeoutExpired then,
+        unless it is gunicorn's own worker, which was seen to miss a signal while it started.
+        """
         if self._process.poll() is None:
             self.send_signal(number)
-        return self.wait()
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            for pid in (*self.workers, self.pid):
+                os.kill(pid, signal.SIGKILL)
+            if not self._argument["stock"]:
+                raise
+            return self.wait()
 
     def dial(self) -> socket.socket:
         """A TCP connection to the TLS port."""
@@ -262,6 +273,9 @@ def _serve_stock(argument: Mapping[str, Any]) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     tls_context = _tls_context(argument)
 
+    def say_started(_worker: object) -> None:
+        _say_listening(listener.getsockname(), None)
+
     class Stock(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
             self.cfg.set("bind", f"fd://{listener.fileno()}")
@@ -272,11 +286,11 @@ def _serve_stock(argument: Mapping[str, Any]) -> None:
             self.cfg.set("control_socket_disable", True)
             self.cfg.set("certfile", argument["certificate"])
             self.cfg.set("ssl_context", lambda _cfg, _default: tls_context())
+            self.cfg.set("post_worker_init", say_started)
 
         def load(self) -> Any:
             return _named(argument["app"])
 
-    _say_listening(listener.getsockname(), None)
     Stock().run()
 
 
