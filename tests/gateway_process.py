@@ -271,10 +271,11 @@ def _serve_stock(argument: Mapping[str, Any]) -> None:
     from gunicorn.app.base import BaseApplication  # noqa: PLC0415 - not needed by the others
 
     listener = socket.create_server(("127.0.0.1", 0))
+    address = listener.getsockname()
     tls_context = _tls_context(argument)
 
     def say_started(_worker: object) -> None:
-        _say_listening(listener.getsockname(), None)
+        _say_listening(address, None)
 
     class Stock(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
