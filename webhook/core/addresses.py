@@ -127,6 +127,11 @@ def canonical(text: str) -> str:
     return text if _PLAIN_IPV4.fullmatch(text) else parse(text).value
 
 
+def family_of(value: str) -> Family:
+    """The family of a canonical address."""
+    return "IPv6" if ":" in value else "IPv4"
+
+
 def _read(text: str) -> Address:
     plain = _PLAIN_IPV4.fullmatch(text)
     return _plain_ipv4(text, *plain.groups()) if plain else _parse_unusual(text)

@@ -190,9 +190,8 @@ class PartCase:
     def __init__(self, case: ObjectCase, part: Part) -> None:
         self.object = case
         self.part = part
-        published = _published(case, part)
-        self._published = published
-        self.doubtful = () if all(published) else tuple(self._doubtful())
+        self._published = _published(case, part)
+        self.doubtful = () if all(self._published) else tuple(self._doubtful())
         """The addresses that do not stand there just as the control plane writes them."""
 
     def _doubtful(self) -> Iterator[AddressCase]:

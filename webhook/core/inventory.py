@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
 from typing import Any, Final
 
-from webhook.core.addresses import Address
+from webhook.core.addresses import Address, family_of
 from webhook.core.audit_index import AuditIndex, ReachIndex
 from webhook.core.objects import (
     Endpoints,
@@ -39,7 +39,7 @@ class Inventory:
         self._background = background
         self._pods_by_ip = Index[Pod](lambda pod: () if pod.terminal else pod.ips)
         self._pods_by_uid = Index[Pod](lambda pod: (pod.uid,) if pod.uid else ())
-        self._second_families = Tally[Pod](lambda pod: map(_family, pod.ips[1:]))
+        self._second_families = Tally[Pod](lambda pod: map(family_of, pod.ips[1:]))
         self._services_by_ip = Index[Service](lambda s: (*s.cluster_ips, *s.public_ips))
         self._nodes_by_ip = Index[Node](lambda node: node.ips)
         # Asked for every address of every write: a method around them would cost as much again.
@@ -164,13 +164,9 @@ class Inventory:
         There is none where all Pods have one address, and where both families are in use it is
         usually one of them: `status.podIP`, by which Pods can be asked for, is the first.
         """
-        if _family(ip) in self._second_families:
+        if family_of(ip) in self._second_families:
             return True
         return self._background is not None and self._background.may_be_second(ip)
-
-
-def _family(ip: str) -> str:
-    return "IPv6" if ":" in ip else "IPv4"
 
 
 def _api_server_addresses(value: Endpoints | EndpointSlice) -> Iterable[str]:

@@ -4,6 +4,7 @@ Source: endpoints_controller (syncService, podToEndpointAddressForService) and t
 reconciler (reconcileByAddressType) of Kubernetes 1.36.
 """
 
+from webhook.core.addresses import family_of
 from webhook.core.inventory import Inventory
 from webhook.core.objects import Pod, Service
 from webhook.core.objects.pod import named_ports, resolve_port
@@ -19,7 +20,7 @@ def in_slices(pod: Pod, service: Service, inventory: Inventory) -> tuple[str, ..
     if pod.terminal or not on_node:
         return ()
     families = service.families
-    return tuple([ip for ip in pod.ips if not families or _family(ip) in families])
+    return tuple([ip for ip in pod.ips if not families or family_of(ip) in families])
 
 
 def in_endpoints(pod: Pod, service: Service) -> str:
@@ -33,9 +34,5 @@ def in_endpoints(pod: Pod, service: Service) -> str:
     resolved = [resolve_port(p.target_port, p.protocol, ports) for p in service.ports]
     if resolved and all(number is None for number in resolved):
         return ""
-    wanted = service.families[0] if service.families else _family(pod.ips[0])
-    return next((ip for ip in pod.ips if _family(ip) == wanted), "")
-
-
-def _family(ip: str) -> str:
-    return "IPv6" if ":" in ip else "IPv4"
+    wanted = service.families[0] if service.families else family_of(pod.ips[0])
+    return next((ip for ip in pod.ips if family_of(ip) == wanted), "")

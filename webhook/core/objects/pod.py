@@ -127,10 +127,8 @@ class WirePod(Struct, frozen=True, omit_defaults=True, gc=False):
     def compact(self) -> Pod:
         """The value that rules and indexes use. Strings that many Pods share are kept once."""
         metadata, spec, status = self.metadata, self.spec, self.status
-        terminal, deleting = (
-            status.phase in TERMINAL_PHASES,
-            metadata.deletion_timestamp is not None,
-        )
+        terminal = status.phase in TERMINAL_PHASES
+        deleting = metadata.deletion_timestamp is not None
         return Pod(
             namespace=intern(metadata.namespace),
             name=metadata.name,
